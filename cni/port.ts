@@ -1,0 +1,71 @@
+// The ports of cni/: what its operations ask of the outside, in their own words. src/ connects them.
+import type { Address, Prefix } from '#ip';
+
+/** IPAM as an operation sees it. */
+export interface AddressSource {
+  /**
+   * Gives addresses for one attachment, all or none. Repeating it for a handle that has addresses gives the same ones.
+   * @throws CniError (code 11 when trying again may help).
+   */
+  assign(request: AddressRequest): Promise<AssignedAddresses>;
+  /** Frees everything that the handle holds; nothing held is no error. Must work while the datastore is away. */
+  release(handle: string): Promise<void>;
+}
+
+export interface AddressRequest {
+  /** `<network>.<containerID>`, as Calico's. */
+  readonly handle: string;
+  readonly families: readonly (4 | 6)[];
+  /** Exactly these addresses. */
+  readonly addresses?: readonly Address[];
+  /** Only from these pools: names or CIDRs. */
+  readonly pools?: readonly string[];
+  /** Recorded beside the address: pod, namespace. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export interface AssignedAddresses {
+  readonly addresses: readonly Address[];
+}
+
+/** Runs `ip` lines on the host, one answer per line; src/ passes a warm `ip -batch`. */
+export interface HostBatch {
+  run(
+    lines: readonly string[],
+  ): Promise<readonly ({ readonly ok: true } | { readonly ok: false; readonly error: string })[]>;
+}
+
+/** The records of what is wired here: one small file per attachment, written before the wiring begins. */
+export interface AttachmentRecords {
+  put(attachment: Attachment): Promise<void>;
+  get(key: AttachmentKey): Promise<Attachment | undefined>;
+  remove(key: AttachmentKey): Promise<void>;
+  list(): Promise<readonly Attachment[]>;
+}
+
+export interface AttachmentKey {
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifname: string;
+}
+
+export interface Attachment extends AttachmentKey {
+  /** adding: ADD has begun and may have been cut short at any point. */
+  readonly state: 'adding' | 'wired';
+  readonly handle: string;
+  readonly netns: string;
+  readonly hostInterface: string;
+  readonly addresses: readonly Address[];
+  readonly mtu: number;
+  readonly podMac?: string;
+  readonly pod?: { readonly namespace: string; readonly name: string };
+  /** ms since the epoch. */
+  readonly createdAt: number;
+}
+
+/** Told after every change, so that routes are announced and installed. */
+export interface AttachmentListener {
+  changed(): void;
+}
+
+export type { Prefix };
