@@ -122,7 +122,7 @@ function readV4(text: string): number | undefined {
 function readV6(text: string): Uint8Array | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map(readGroups);
+  const [head, tail] = halves.map((half, i) => readGroups(half, i === halves.length - 1));
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const rest = tail ?? [];
   const missing = 8 - head.length - rest.length;
@@ -132,7 +132,8 @@ function readV6(text: string): Uint8Array | undefined {
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
 }
 
-function readGroups(text: string): number[] | undefined {
+/** Groups between colons; only the very last part of an address may be dotted decimals (RFC 4291 §2.2.3). */
+function readGroups(text: string, last: boolean): number[] | undefined {
   if (text === '') return [];
   const groups: number[] = [];
   const parts = text.split(':');
@@ -141,7 +142,7 @@ function readGroups(text: string): number[] | undefined {
       groups.push(Number.parseInt(part, 16));
       continue;
     }
-    const embedded = i === parts.length - 1 ? readV4(part) : undefined;
+    const embedded = last && i === parts.length - 1 ? readV4(part) : undefined;
     if (embedded === undefined) return undefined;
     groups.push(embedded >>> 16, embedded & 0xffff);
   }
