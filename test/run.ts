@@ -4,10 +4,13 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { provide } from './lab/tools.ts';
 
 const here = (path: string): string => new URL(path, import.meta.url).pathname;
 const scratch = mkdtempSync(join(tmpdir(), 'manx-test-'));
 const report = join(scratch, 'report.json');
+const { path, missing } = await provide();
+for (const [tool, reason] of missing) console.error(`manx: tests that need ${tool} are skipped: ${reason}`);
 
 const vitest = spawn(
   here('lab/enter.sh'),
@@ -17,7 +20,10 @@ const vitest = spawn(
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
     ...process.argv.slice(2),
   ],
-  { stdio: 'inherit', env: { ...process.env, MANX_LAB: '1' } },
+  {
+    stdio: 'inherit',
+    env: { ...process.env, PATH: path, MANX_LAB: '1', MANX_MISSING: JSON.stringify(Object.fromEntries(missing)) },
+  },
 );
 const code = await new Promise<number>((resolve) => vitest.once('exit', (status) => resolve(status ?? 1)));
 
