@@ -23,16 +23,21 @@ export function nodeAddresses(number: number): readonly [v4: string, v6: string]
   return [`10.250.1.${10 + number}`, `fd10:250:1::${10 + number}`];
 }
 
-/** Lays the wires. Dispose of it to take everything down, commands that still run in the hosts included. */
-export async function layFabric(nodeCount = 3): Promise<Fabric> {
+/**
+ * Lays the wires. Dispose of it to take everything down, commands that still run in the hosts included. The prefix goes
+ * before the names of the namespaces, so that tests can run side by side.
+ */
+export async function layFabric(prefix = '', nodeCount = 3): Promise<Fabric> {
   await using laid = new AsyncDisposableStack();
-  const make = async (name: string): Promise<Host> => laid.use(await createHost(name));
+  const make = async (name: string): Promise<Host> => laid.use(await createHost(`${prefix}${name}`));
   const rack = await make('rack');
   await rack.ip('link add br0 type bridge');
   await rack.ip('link set br0 up');
+  let ports = 0;
   const plug = async (host: Host): Promise<void> => {
-    await connect(host, 'eth0', rack, host.name);
-    await rack.ip(`link set ${host.name} master br0`);
+    const port = `port${++ports}`;
+    await connect(host, 'eth0', rack, port);
+    await rack.ip(`link set ${port} master br0`);
   };
 
   const nodes: Host[] = [];

@@ -1,0 +1,89 @@
+// What an operator writes: every mistake in one message with file, line and path, the last good configuration in force,
+// and a change that takes effect by itself.
+import { writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type DataCentre, type LabNode, buildDataCentre, labConfiguration } from '../lab/datacentre.ts';
+import { run } from '../lab/host.ts';
+import { type Programs, buildPrograms } from '../lab/programs.ts';
+import { until } from '../lab/until.ts';
+import { allEstablished } from '../lab/wait.ts';
+
+const folder = '/run/lab/configuration';
+const wrong = `apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: overlapping}
+spec: {cidr: 10.82.128.0/20}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: bad-prefix}
+spec: {cidr: 10.99.0.1/20}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: worker-9}
+spec: {bgp: {ipv4Address: 10.250.1.11/24}}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor-b}
+spec:
+  peerIP: 10.250.1.253
+  asNumber: 65001
+  pasword: {secretKeyRef: {name: bgp, key: tor-b}}
+---
+apiVersion: projectmanx.org/v1
+kind: PeerOptions
+metadata: {name: tor-a}
+spec: {peers: [tor-v4], passwordFile: nowhere.txt}
+`;
+let centre: DataCentre;
+let programs: Programs;
+
+beforeAll(async () => {
+  programs = await buildPrograms(`${folder}/dist`);
+  // Without the router: only the mesh is to come up.
+  const { 'bgp.yaml': bgp, ...rest } = labConfiguration(2);
+  const configuration = { ...rest, 'bgp.yaml': bgp!.split('---')[0]! };
+  centre = await buildDataCentre({ prefix: 'cf-', folder, programs, nodeCount: 2, configuration });
+  await until('the mesh is up', () => allEstablished(centre.nodes[0]!), 30_000, 100);
+});
+afterAll(() => centre?.[Symbol.asyncDispose]());
+
+test('all problems come in one message, each with file, line and path, and the last good configuration stays', async () => {
+  await writeFile(`${centre.config}/wrong.yaml`, wrong.replace('peers: [tor-v4]', 'mesh: true'));
+  const [node] = centre.nodes as [LabNode];
+  await until('the problems are reported', async () =>
+    (await node.manxctl('node', 'status')).stdout.includes('problem'),
+  );
+
+  const check = await run(process.execPath, [programs.manxd, '--check', centre.config], { mayFail: true });
+  expect(check.code).toBe(1);
+  const lines = (check.stdout + check.stderr).split('\n').filter((line) => line.includes('wrong.yaml:'));
+  expect(lines.join('\n')).toMatch(/wrong\.yaml:\d+ +IPPool overlapping +spec\.cidr: .*overlaps.*pods-v4/);
+  expect(lines.join('\n')).toMatch(/wrong\.yaml:\d+ +IPPool bad-prefix +spec\.cidr: .*host bits/);
+  expect(lines.join('\n')).toMatch(/wrong\.yaml:\d+ +Node worker-9 +spec\.bgp\.ipv4Address: .*worker-1/);
+  expect(lines.join('\n')).toMatch(
+    /wrong\.yaml:\d+ +BGPPeer tor-b +spec\.pasword: unknown field \(did you mean password\?\)/,
+  );
+  expect(lines.join('\n')).toMatch(/wrong\.yaml:\d+ +PeerOptions tor-a +spec\.passwordFile: .*nowhere\.txt/);
+  expect(lines.length).toBe(5);
+  expect(await allEstablished(node)).toBe(true);
+});
+
+test('a file made right takes effect by itself', async () => {
+  const [node] = centre.nodes as [LabNode];
+  await writeFile(
+    `${centre.config}/wrong.yaml`,
+    `apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor-b}
+spec: {peerIP: 10.250.1.253, asNumber: 65001}
+`,
+  );
+  await until('the new peer is there', async () =>
+    (await node.manxctl('bgp', 'peers')).stdout.includes('10.250.1.253'),
+  );
+  const { stdout } = await node.manxctl('node', 'status');
+  expect(stdout).not.toContain('problem');
+});
