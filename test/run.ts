@@ -4,12 +4,12 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { provide } from './lab/tools.ts';
+import { type ToolName, provide, tools } from './lab/tools.ts';
 
 const here = (path: string): string => new URL(path, import.meta.url).pathname;
 const scratch = mkdtempSync(join(tmpdir(), 'manx-test-'));
 const report = join(scratch, 'report.json');
-const { path, missing } = await provide();
+const { path, missing } = await provide(Object.keys(tools) as ToolName[]);
 for (const [tool, reason] of missing) console.error(`manx: tests that need ${tool} are skipped: ${reason}`);
 
 const vitest = spawn(

@@ -10,18 +10,33 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** A Debian package, and the commands of it that we use. */
+/** A Debian package, and the commands of it that we use: the name that we call each by → the program. */
 export interface Tool {
   readonly package: string;
-  readonly commands: readonly string[];
+  /** Two daemons call themselves bgpd: a command that is renamed is never looked for on the machine, only unpacked. */
+  readonly commands: Readonly<Record<string, string>>;
   /** Where the package keeps libraries besides the usual places. */
   readonly libraries?: readonly string[];
+  readonly environment?: (root: string) => Readonly<Record<string, string>>;
 }
 
 export const tools = {
-  bird: { package: 'bird2', commands: ['bird', 'birdc'] },
-  ping: { package: 'iputils-ping', commands: ['ping'] },
-  tcpdump: { package: 'tcpdump', commands: ['tcpdump'] },
+  bird: { package: 'bird2', commands: { bird: 'bird', birdc: 'birdc' } },
+  ping: { package: 'iputils-ping', commands: { ping: 'ping' } },
+  tcpdump: { package: 'tcpdump', commands: { tcpdump: 'tcpdump' } },
+  tshark: { package: 'tshark', commands: { tshark: 'tshark' } },
+  frr: {
+    package: 'frr',
+    commands: { 'frr-bgpd': 'bgpd', 'frr-zebra': 'zebra', 'frr-vtysh': 'vtysh' },
+    libraries: ['usr/lib/x86_64-linux-gnu/frr'],
+  },
+  gobgp: { package: 'gobgpd', commands: { gobgpd: 'gobgpd', gobgp: 'gobgp' } },
+  openbgpd: { package: 'openbgpd', commands: { 'openbgpd-bgpd': 'bgpd', 'openbgpd-bgpctl': 'bgpctl' } },
+  exabgp: {
+    package: 'exabgp',
+    commands: { 'exabgp-run': 'python3-exabgp' },
+    environment: (root) => ({ PYTHONPATH: join(root, 'usr/lib/python3/dist-packages') }),
+  },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;
 
@@ -33,19 +48,20 @@ export interface Provision {
 }
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'manx', 'tools');
-const searched = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'usr/local/bin', 'usr/lib/frr'];
+const searched = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'usr/lib/frr'];
 const execute = promisify(execFile);
 
 /** Finds each tool on this machine or fetches it. A tool that cannot be had is reported, never an error. */
-export async function provide(names: readonly ToolName[] = Object.keys(tools) as ToolName[]): Promise<Provision> {
+export async function provide(names: readonly ToolName[]): Promise<Provision> {
   const path = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   const missing = new Map<ToolName, string>();
   for (const name of names) {
     const tool: Tool = tools[name];
     const bin = join(cache, tool.package, 'bin');
     try {
-      if (tool.commands.every((command) => path.some((folder) => isExecutable(join(folder, command))))) continue;
-      if (!tool.commands.every((command) => isExecutable(join(bin, command)))) await unpack(tool);
+      const commands = Object.keys(tool.commands);
+      if (commands.every((command) => path.some((folder) => isExecutable(join(folder, command))))) continue;
+      if (!commands.every((command) => isExecutable(join(bin, command)))) await unpack(tool);
       path.push(bin);
     } catch (error) {
       missing.set(name, `package ${tool.package} cannot be had: ${(error as Error).message.trim()}`);
@@ -102,11 +118,14 @@ async function wrap(tool: Tool, scratch: string): Promise<void> {
   const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
   const libraries = [`usr/lib/${triplet}`, `lib/${triplet}`, ...(tool.libraries ?? [])];
   const libraryPath = libraries.map((folder) => join(home, 'root', folder)).join(':');
-  for (const command of tool.commands) {
-    const place = searched.find((folder) => isExecutable(join(scratch, 'root', folder, command)));
-    if (place === undefined) throw new Error(`it has no ${command}`);
+  const environment = { LD_LIBRARY_PATH: libraryPath, ...tool.environment?.(join(home, 'root')) };
+  const assignments = Object.entries(environment).map(([name, value]) => `${name}='${value}'`);
+  for (const [command, program] of Object.entries(tool.commands)) {
+    const place = searched.find((folder) => isExecutable(join(scratch, 'root', folder, program)));
+    if (place === undefined) throw new Error(`it has no ${program}`);
     const file = join(scratch, 'bin', command);
-    const script = `#!/bin/sh\nLD_LIBRARY_PATH='${libraryPath}' exec '${join(home, 'root', place, command)}' "$@"\n`;
+    const target = join(home, 'root', place, program);
+    const script = `#!/bin/sh\n${assignments.join(' ')} exec '${target}' "$@"\n`;
     await writeFile(file, script);
     await chmod(file, 0o755);
   }
