@@ -1,0 +1,68 @@
+// Good or degraded, and why: the first thing that an operator asks. Pure.
+import type { PeerStatus } from '../../bgp/status.ts';
+import { countText, durationText } from '../text.ts';
+import { type AgentStatus, type Health, endpointText } from './status.ts';
+
+/**
+ * A foreign route in the way is no reason: leaving it alone is what we promise. A peer that the configuration shuts
+ * down is none either.
+ */
+export function assess(status: Omit<AgentStatus, 'health'>, now: number): Health {
+  const reasons = [
+    ...sessionReasons(status, now),
+    ...(status.bgp?.listening ?? []).flatMap(({ address, port, error }) =>
+      error === undefined ? [] : [`not listening on ${endpointText(address, port)}: ${error}`],
+    ),
+    ...limitReasons(status.bgp?.peers ?? []),
+    ...kernelReasons(status),
+    ...storeReasons(status),
+    ...(status.troubles.length > 0
+      ? [`${countText(status.troubles.length, 'wish', 'wishes')} of the configuration cannot be met`]
+      : []),
+    ...status.failures.map(({ doing, since, error }) => `${doing} fails for ${durationText(now - since)}: ${error}`),
+  ];
+  return { state: reasons.length === 0 ? 'good' : 'degraded', reasons };
+}
+
+const NAMED_AT_MOST = 3;
+
+function sessionReasons({ bgp, shutDown }: Omit<AgentStatus, 'health'>, now: number): string[] {
+  if (bgp === undefined) return ['no BGP: the configuration does not say who this node is'];
+  const wanted = bgp.peers.filter((peer) => !shutDown.includes(peer.name));
+  const down = wanted.filter((peer) => peer.state !== 'Established');
+  if (down.length === 0) return [];
+  const named = down.slice(0, NAMED_AT_MOST).map((peer) => `${peer.name}, ${durationText(now - peer.since)}`);
+  const more = down.length > named.length ? `; and ${down.length - named.length} more` : '';
+  return [`${down.length} of ${countText(wanted.length, 'session')} down (${named.join('; ')}${more})`];
+}
+
+function limitReasons(peers: readonly PeerStatus[]): string[] {
+  return peers.flatMap((peer) =>
+    peer.families.flatMap(({ family, prefixLimit }) =>
+      prefixLimit !== undefined && prefixLimit.discarded > 0
+        ? [
+            `${peer.name} sends more than its limit of ${prefixLimit.max} ${family} prefixes: ${prefixLimit.discarded} discarded`,
+          ]
+        : [],
+    ),
+  );
+}
+
+function kernelReasons({ kernel }: Omit<AgentStatus, 'health'>): string[] {
+  if (kernel === undefined) return [];
+  const refused = kernel.troubles.filter(({ trouble }) => trouble === 'refused').length;
+  return [
+    ...(kernel.error === undefined ? [] : [`the kernel cannot be asked or told: ${kernel.error}`]),
+    ...(refused === 0 ? [] : [`${countText(refused, 'route')} refused by the kernel`]),
+    ...kernel.forwarding.map(({ family, problem }) => `this node does not forward IPv${family}: ${problem}`),
+  ];
+}
+
+function storeReasons({ store }: Omit<AgentStatus, 'health'>): string[] {
+  return [
+    ...(store.error === undefined ? [] : [`the store cannot be read: ${store.error}`]),
+    ...(store.problems.length === 0
+      ? []
+      : [`the configuration has ${countText(store.problems.length, 'problem')}, the last good one stays in force`]),
+  ];
+}

@@ -1,0 +1,240 @@
+// The flags and environment of manxd, read once into a frozen value. Nothing else reads process.argv or process.env.
+//
+// One table says each option's flag, variable, default and meaning: parsing and --help share it.
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { version } from './version.ts';
+
+/** What the agent runs with. Folders are absolute. */
+export interface AgentConfig {
+  /** YAML that an operator edits. */
+  readonly config: string;
+  /** Blocks, affinities and handles; may be shared by the agents of several nodes. */
+  readonly datastore: string;
+  /** What must outlive the process: records of attachments, tombstones, the mark of a run. */
+  readonly state: string;
+  /** Sockets. */
+  readonly run: string;
+  readonly node: string;
+  /** Whether routes go into the kernel. */
+  readonly fib: boolean;
+  /** Whether pods are wired. */
+  readonly cni: boolean;
+  /** Instead of BGPConfiguration's listenPort; 0 takes any free one. */
+  readonly listenPort?: number;
+  readonly logLevel: LogLevel;
+}
+
+export type LogLevel = (typeof logLevels)[number];
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/** What manxd was asked to do. */
+export type Command =
+  | { readonly do: 'run'; readonly config: AgentConfig }
+  | { readonly do: 'check'; readonly folder: string }
+  | { readonly do: 'print'; readonly text: string };
+
+/** What is wrong with the flags or the environment: every problem, one line each. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(
+      [
+        `manxd: ${problems.length === 1 ? 'one problem' : `${problems.length} problems`} on the command line`,
+        ...problems.map((problem) => `  ${problem}`),
+        '  manxd --help lists what there is',
+      ].join('\n'),
+    );
+    this.problems = problems;
+  }
+}
+
+interface Option {
+  readonly flag: string;
+  readonly short?: string;
+  /** How the value is called in --help; absent for a switch. */
+  readonly value?: string;
+  /** The environment variable that says the same; the flag wins. */
+  readonly env?: string;
+  readonly preset?: string;
+  readonly says: string;
+}
+
+const options: readonly Option[] = [
+  {
+    flag: 'config',
+    value: 'DIR',
+    env: 'MANX_CONFIG',
+    preset: '/etc/manx',
+    says: 'YAML files of resources; changes take effect by themselves',
+  },
+  {
+    flag: 'datastore',
+    value: 'DIR',
+    env: 'MANX_DATASTORE',
+    preset: '/var/lib/manx/datastore',
+    says: 'which addresses are taken; nodes on one file system share it',
+  },
+  {
+    flag: 'state',
+    value: 'DIR',
+    env: 'MANX_STATE',
+    preset: '/var/lib/manx',
+    says: 'what must outlive the process; one agent each',
+  },
+  { flag: 'run', value: 'DIR', env: 'MANX_RUN', preset: '/run/manx', says: 'agent.sock and cni.sock; one agent each' },
+  {
+    flag: 'node',
+    value: 'NAME',
+    env: 'MANX_NODE',
+    says: "this node's name, as in its Node resource (default: the host name)",
+  },
+  { flag: 'no-fib', env: 'MANX_NO_FIB', says: "leave the kernel's routes alone" },
+  { flag: 'no-cni', env: 'MANX_NO_CNI', says: 'wire no pods' },
+  {
+    flag: 'listen-port',
+    value: 'N',
+    env: 'MANX_LISTEN_PORT',
+    says: "the BGP port here, instead of BGPConfiguration's listenPort (179); 0: any free one",
+  },
+  { flag: 'log-level', value: 'L', env: 'MANX_LOG_LEVEL', preset: 'info', says: logLevels.join(', ') },
+  { flag: 'check', says: 'say what is wrong in DIR (default: --config) and exit: 0 nothing, 1 something' },
+  { flag: 'help', short: '-h', says: 'this' },
+  { flag: 'version', says: 'the version' },
+];
+
+/**
+ * Reads the command line and the environment of manxd.
+ * @param argv without the interpreter and the script
+ * @throws UsageError with every problem
+ */
+export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, hostname: string): Command {
+  const problems: string[] = [];
+  const { given, positionals } = readFlags(argv, problems);
+  if (given.has('help')) return { do: 'print', text: help() };
+  if (given.has('version')) return { do: 'print', text: `manxd ${version}` };
+  readEnvironment(env, given, problems);
+  const config = assemble(given, hostname, problems);
+  const folder = given.has('check') ? positionals.shift() : undefined;
+  // A word behind an unknown option is probably that option's value: one complaint is enough.
+  const strays = problems.some((problem) => problem.includes('unknown option')) ? [] : positionals;
+  for (const word of strays) problems.push(`${word}: unexpected (only --check takes a folder)`);
+  if (problems.length > 0) throw new UsageError(problems);
+  return given.has('check')
+    ? { do: 'check', folder: resolve(folder ?? config.config) }
+    : { do: 'run', config: Object.freeze(config) };
+}
+
+/** Flags to values; a switch has the value "true". */
+type Given = Map<string, string>;
+
+function readFlags(argv: readonly string[], problems: string[]): { given: Given; positionals: string[] } {
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    strict: false,
+    tokens: true,
+    options: Object.fromEntries(options.map(({ flag, value }) => [flag, { type: value ? 'string' : 'boolean' }])),
+  });
+  const given: Given = new Map();
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const option = options.find(({ flag, short }) => token.rawName === `--${flag}` || token.rawName === short);
+    if (option === undefined) problems.push(`${token.rawName}: unknown option${suggestion(token.rawName)}`);
+    else if (option.value === undefined && token.value !== undefined) problems.push(`--${option.flag} takes no value`);
+    else if (option.value !== undefined && isMissing(token))
+      problems.push(`--${option.flag} needs a value: ${option.value}`);
+    else given.set(option.flag, token.value ?? 'true');
+  }
+  return { given, positionals };
+}
+
+function readEnvironment(env: NodeJS.ProcessEnv, given: Given, problems: string[]): void {
+  for (const { flag, value, env: variable } of options) {
+    const text = variable === undefined ? undefined : env[variable];
+    if (text === undefined || text === '' || given.has(flag)) continue;
+    if (value !== undefined || text === 'true') given.set(flag, text);
+    else if (text !== 'false') problems.push(`${variable}=${text}: is true or false`);
+  }
+}
+
+function assemble(given: Given, hostname: string, problems: string[]): AgentConfig {
+  const text = (flag: string): string =>
+    given.get(flag) ?? options.find((option) => option.flag === flag)?.preset ?? '';
+  const node = given.get('node') ?? hostname;
+  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/i.test(node)) problems.push(`--node ${node}: is no node name`);
+  const run = resolve(text('run'));
+  // sockaddr_un holds 107 bytes and the closing zero (unix(7)); beyond, bind() fails with a message that helps nobody.
+  const longest = join(run, 'agent.sock.new');
+  if (Buffer.byteLength(longest) > 107) problems.push(`--run ${run}: too long for a socket (at most 92 bytes)`);
+  const port = given.get('listen-port');
+  if (port !== undefined && !isPort(port)) problems.push(`--listen-port ${port}: a port is a number from 0 to 65535`);
+  const level = logLevels.find((name) => name === text('log-level'));
+  if (level === undefined) problems.push(`--log-level ${text('log-level')}: is one of ${logLevels.join(', ')}`);
+  return {
+    config: resolve(text('config')),
+    datastore: resolve(text('datastore')),
+    state: resolve(text('state')),
+    run,
+    node,
+    fib: !given.has('no-fib'),
+    cni: !given.has('no-cni'),
+    ...(port !== undefined && { listenPort: Number(port) }),
+    logLevel: level ?? 'info',
+  };
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+}
+
+/** `--node --check` is a forgotten value, `--node=--check` is meant. */
+function isMissing(token: { value: string | undefined; inlineValue: boolean | undefined }): boolean {
+  return !token.value || (!token.inlineValue && token.value.startsWith('-'));
+}
+
+/** The option that begins as this one does, or has the same letters but one: enough for a slip of the finger. */
+function suggestion(name: string): string {
+  const near = options.find(
+    ({ flag }) => flag.startsWith(name.slice(2, 6)) || (flag.length > 2 && name.slice(2).startsWith(flag.slice(0, 3))),
+  );
+  return near && name.length > 4 ? ` (did you mean --${near.flag}?)` : '';
+}
+
+function help(): string {
+  const rows = options.map(({ flag, value, env, preset, says }) => {
+    const notes = [preset, env].filter((note) => note !== undefined).join(', ');
+    return [
+      `  --${flag}${value === undefined ? '' : ` ${value}`}`,
+      notes === '' ? says : `${says} [${notes}]`,
+    ] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length));
+  const listed = rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`).join('\n');
+  return `${intro}\n\nOptions, with their defaults and environment variables:\n${listed}\n\n${recipes}`;
+}
+
+const intro = `manxd ${version}: the routing agent of a node
+
+  manxd [options]         runs until SIGTERM or SIGINT
+  manxd --check [DIR]     validates a configuration folder
+
+Routes stay in the kernel when it ends, however it ends: stopping, crashing and upgrading lose no packet.
+A second signal ends it at once. It logs JSON lines on standard output; manxctl shows what it does.`;
+
+const recipes = `Every part can be left out:
+  a node of a cluster          manxd
+  a plain router, no pods      manxd --no-cni
+  a route server               manxd --no-fib --no-cni         PeerOptions "role: RouteServer", BGPPeer "nextHopMode: Keep"
+  only announcing prefixes     manxd --no-fib --no-cni         BGPConfiguration prefixAdvertisements names them
+  peers that dial us           PeerOptions "passive: true", or "dynamicPrefix" for whole networks
+  several on one host          give each its own --state, --run and --node, and one --listen-port or namespace each
+  several nodes, one folder    the same --config and --datastore, a --node of its own each
+  without root                 --no-fib --no-cni, a --listen-port from 1024 on, and folders that you may write
+
+Files:
+  CONFIG/*.yaml                Node, IPPool, BGPConfiguration, BGPPeer, BGPFilter, IPReservation, IPAMConfig (Calico's v3)
+                               and PeerOptions (projectmanx.org/v1), several documents a file
+  RUN/agent.sock, RUN/cni.sock the API that manxctl speaks (its description: GET /openapi.json), and the CNI plugin's
+  STATE/attachments            what is wired here; STATE/tombstones: pods that were deleted while no agent ran`;

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { UsageError, readConfig } from '../../../src/config.ts';
+
+const read = (words: string, env: NodeJS.ProcessEnv = {}) =>
+  readConfig(
+    words.split(' ').filter((word) => word !== ''),
+    env,
+    'worker-1',
+  );
+
+function problemsOf(words: string, env: NodeJS.ProcessEnv = {}): readonly string[] {
+  try {
+    read(words, env);
+  } catch (error) {
+    if (error instanceof UsageError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('manxd without flags', () => {
+  test('runs on the documented folders under the host name, with every part', () => {
+    expect(read('')).toEqual({
+      do: 'run',
+      config: {
+        config: '/etc/manx',
+        datastore: '/var/lib/manx/datastore',
+        state: '/var/lib/manx',
+        run: '/run/manx',
+        node: 'worker-1',
+        fib: true,
+        cni: true,
+        logLevel: 'info',
+      },
+    });
+  });
+});
+
+describe('the flags of manxd', () => {
+  test('parts can be left out, and the port can be any free one', () => {
+    expect(read('--no-fib --no-cni --listen-port 0')).toMatchObject({
+      config: { fib: false, cni: false, listenPort: 0 },
+    });
+  });
+
+  test('folders become absolute', () => {
+    expect(read('--config conf')).toMatchObject({ config: { config: `${process.cwd()}/conf` } });
+  });
+
+  test('a flag wins over the environment, which wins over the default', () => {
+    const env = { MANX_NODE: 'from-env', MANX_CONFIG: '/from/env', MANX_NO_CNI: 'true' };
+    expect(read('--node from-flag', env)).toMatchObject({
+      config: { node: 'from-flag', config: '/from/env', cni: false, fib: true },
+    });
+  });
+
+  test('every problem is reported at once, in the words of who typed it', () => {
+    const words = '--no-fib=yes --listen-port 70000 --log-level loud --node a/b --state --check';
+    expect(problemsOf(words)).toEqual([
+      '--no-fib takes no value',
+      '--state needs a value: DIR',
+      '--node a/b: is no node name',
+      '--listen-port 70000: a port is a number from 0 to 65535',
+      '--log-level loud: is one of trace, debug, info, warn, error, fatal',
+    ]);
+  });
+
+  test('a misspelt flag names the one that was probably meant', () => {
+    expect(problemsOf('--datastor /x')).toEqual(['--datastor: unknown option (did you mean --datastore?)']);
+  });
+
+  test('a run folder too long for a socket is refused before the kernel refuses it', () => {
+    expect(problemsOf(`--run /${'x'.repeat(92)}`)).toEqual([
+      `--run /${'x'.repeat(92)}: too long for a socket (at most 92 bytes)`,
+    ]);
+    expect(problemsOf(`--run /${'x'.repeat(91)}`)).toEqual([]);
+  });
+
+  test('a variable of a switch is true or false, nothing else', () => {
+    expect(problemsOf('', { MANX_NO_FIB: 'yes' })).toEqual(['MANX_NO_FIB=yes: is true or false']);
+  });
+
+  test('a word that belongs to no flag is refused', () => {
+    expect(problemsOf('start')).toEqual(['start: unexpected (only --check takes a folder)']);
+  });
+});
+
+describe('manxd --check', () => {
+  test('takes the folder behind it, else that of --config', () => {
+    expect(read('--check /a')).toEqual({ do: 'check', folder: '/a' });
+    expect(read('--config /b --check')).toEqual({ do: 'check', folder: '/b' });
+  });
+});
+
+describe('manxd --help', () => {
+  const help = read('--help --nonsense');
+
+  test('is answered whatever else stands on the line', () => {
+    expect(help.do).toBe('print');
+  });
+
+  test('says every flag, and every way to leave parts out', () => {
+    const text = help.do === 'print' ? help.text : '';
+    for (const word of [
+      '--config DIR',
+      '--datastore DIR',
+      '--state DIR',
+      '--run DIR',
+      '--node NAME',
+      '--listen-port N',
+    ]) {
+      expect(text).toContain(word);
+    }
+    for (const recipe of ['route server', 'only announcing prefixes', 'peers that dial us', 'several on one host']) {
+      expect(text).toContain(recipe);
+    }
+  });
+
+  test('fits a terminal of 130 columns', () => {
+    const widest = Math.max(...(help.do === 'print' ? help.text : '').split('\n').map((line) => line.length));
+    expect(widest).toBeLessThanOrEqual(130);
+  });
+});
