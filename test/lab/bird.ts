@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Host } from './host.ts';
-import { until } from './until.ts';
+import { Hopeless, until } from './until.ts';
 
 export interface Bird {
   /** What birdc prints for a command, without its banner. */
@@ -35,7 +35,7 @@ export async function startBird(host: Host, folder: string, configuration = torC
     return stdout.replace(/^BIRD [^\n]*ready\.\n/, '').replace(/^Access restricted\n/m, '');
   };
   await until('BIRD answers', async () => {
-    if (process.exitCode !== null) throw new Error(`BIRD ended: ${log.join('\n')}`);
+    if (process.exitCode !== null) throw new Hopeless(`BIRD ended: ${log.join('\n')}`);
     return (await host.run('birdc', ['-s', socket, 'show status'], { mayFail: true })).code === 0;
   });
   const stop = async (): Promise<void> => {

@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type Fabric, hostAddresses, layFabric, nodeAddresses } from './fabric.ts';
 import { type Host, type Outcome, createHost } from './host.ts';
 import type { Programs } from './programs.ts';
-import { until } from './until.ts';
+import { Hopeless, until } from './until.ts';
 
 export interface Pod {
   readonly name: string;
@@ -113,7 +113,7 @@ export class LabNode {
   async ready(): Promise<void> {
     await until(`the agent of ${this.name} answers`, async () => {
       if (this.agent && this.agent.exitCode !== null) {
-        throw new Error(`manxd ended with ${this.agent.exitCode}: ${await this.log()}`);
+        throw new Hopeless(`manxd ended with ${this.agent.exitCode}: ${await this.log()}`);
       }
       return (await this.manxctl('version', '-o', 'json')).code === 0;
     });

@@ -27,7 +27,7 @@ export const tools = {
   tshark: { package: 'tshark', commands: { tshark: 'tshark' } },
   frr: {
     package: 'frr',
-    commands: { 'frr-bgpd': 'bgpd', 'frr-zebra': 'zebra', 'frr-vtysh': 'vtysh' },
+    commands: { 'frr-bgpd': 'bgpd', 'frr-zebra': 'zebra' },
     libraries: ['usr/lib/x86_64-linux-gnu/frr'],
   },
   gobgp: { package: 'gobgpd', commands: { gobgpd: 'gobgpd', gobgp: 'gobgp' } },
