@@ -3,6 +3,12 @@ import type { Duplex } from 'node:stream';
 import type { Address } from '#ip';
 import type { AddressFamily, Capability, RouteRefresh, Terms } from '../message.ts';
 
+/** Who we are, as far as every session needs to know. */
+export interface Speaker {
+  readonly asn: number;
+  readonly routerId: Address;
+}
+
 /** What a session tells its owner. Calls are synchronous and in order. */
 export interface SessionOwner {
   /** Both KEEPALIVEs are in. The owner announces through {@link SessionOutput} from now on. */
@@ -19,6 +25,8 @@ export interface SessionOwner {
   drained(): void;
   /** Asked when an OPEN is built: does the forwarding state of this family live on from before our restart? */
   restartState(): { readonly restarting: boolean; readonly forwarding: readonly AddressFamily[] };
+  /** Something in status() has changed: the state, or an error. Not called for counters and timers. */
+  changed?(): void;
 }
 
 /** What the owner may do with an Established session. */
@@ -33,6 +41,15 @@ export interface Connection {
   readonly local: { readonly address: Address; readonly port: number };
   readonly remote: { readonly address: Address; readonly port: number };
   readonly openedBy: 'us' | 'peer';
+  /** The interface that a link-local neighbour is on. */
+  readonly interface?: string;
+  /** Whether the kernel accepts only signed segments on it (RFC 2385), and its hop limit (RFC 5082). */
+  readonly protection?: Protection;
+  /**
+   * Changes keys and hop limit of the connection as it stands.
+   * @throws TransportError when the kernel refuses.
+   */
+  protect?(protection: Protection): void;
   /** Closes at once without a word (TCP FIN or RST, no NOTIFICATION). */
   destroy(): void;
 }
@@ -40,15 +57,24 @@ export interface Connection {
 /** Opening connections. Errors are for the operator: "connection refused (nothing listens on …)". */
 export interface Dialer {
   dial(to: DialTarget, signal: AbortSignal): Promise<Connection>;
+  /**
+   * What this target needs and this machine cannot give (a password without socket options), in words. Such a
+   * neighbour gets no session at all, not even one that it opens itself.
+   */
+  lacks?(to: DialTarget): string | undefined;
 }
 
-export interface DialTarget {
+/** How a connection is guarded by the kernel. */
+export interface Protection {
+  readonly password?: string;
+  readonly ttlSecurityHops?: number;
+}
+
+export interface DialTarget extends Protection {
   readonly address: Address;
   readonly port: number;
   readonly interface?: string;
   readonly localAddress?: Address;
-  readonly password?: string;
-  readonly ttlSecurityHops?: number;
 }
 
 /** Time, for timers that tests can turn by hand. Milliseconds. */
