@@ -30,9 +30,7 @@ export interface AssignedAddresses {
 
 /** Runs `ip` lines on the host, one answer per line; src/ passes a warm `ip -batch`. */
 export interface HostBatch {
-  run(
-    lines: readonly string[],
-  ): Promise<readonly ({ readonly ok: true } | { readonly ok: false; readonly error: string })[]>;
+  run(lines: readonly string[]): Promise<readonly LineAnswer[]>;
 }
 
 /** The records of what is wired here: one small file per attachment, written before the wiring begins. */
@@ -67,5 +65,34 @@ export interface Attachment extends AttachmentKey {
 export interface AttachmentListener {
   changed(): void;
 }
+
+/** A network setting of the kernel: the path under /proc/sys/net, and what to write. */
+export interface Sysctl {
+  readonly key: string;
+  readonly value: string;
+  /** Nothing is lost when this kernel has no such setting. */
+  readonly mayBeAbsent?: boolean;
+}
+
+/** Settings of the host's own namespace. */
+export interface HostSysctls {
+  write(sysctls: readonly Sysctl[]): Promise<void>;
+}
+
+/** What only works inside a namespace: the pod's half of the wiring, and looking at how it is. */
+export interface Namespaces {
+  /** Writes the settings, then runs `ip` lines, each whatever became of those before. One answer per line. */
+  apply(netns: string, sysctls: readonly Sysctl[], lines: readonly string[]): Promise<readonly LineAnswer[]>;
+  /** What `ip -j` shows for each line, in a namespace or (undefined) the host's; [] where it fails. */
+  show(netns: string | undefined, lines: readonly string[]): Promise<readonly (readonly unknown[])[]>;
+  /** What a path leads to: a pod's namespace, the host's own, or nothing that could be entered. */
+  identify(netns: string): Promise<'pod' | 'own' | 'none'>;
+}
+
+/** What became of one `ip` line; `error` is the kernel's text or ip's own. */
+export type LineAnswer = { readonly ok: true } | { readonly ok: false; readonly error: string };
+
+/** For the log: a constant message, values as fields. */
+export type Note = (fact: { readonly message: string; readonly [field: string]: unknown }) => void;
 
 export type { Prefix };

@@ -1,0 +1,162 @@
+// ADD's work. The record is on disk before anything else exists, and goes last: at whatever instant this process is
+// killed, what it left can be found and undone.
+import { randomBytes } from 'node:crypto';
+import { type Address, familyOf } from '#ip';
+import { type Wish, chooseFamilies } from './config.ts';
+import { undo } from './detach.ts';
+import { CniError, asCniError } from './error.ts';
+import { furnish, plug } from './furnish.ts';
+import type { Attachment } from './port.ts';
+import type { Call } from './request.ts';
+import type { Attached } from './result.ts';
+import { type Surroundings, alone, aloneOn, linkExists, lockName, readableRecords } from './surroundings.ts';
+import { type Plan, handleOf, hostInterfaceName, planWiring } from './wiring.ts';
+
+/**
+ * Attaches a pod as wished, or leaves nothing behind.
+ * @throws CniError 101 when it has this interface already (which stays as it is), 3 and 8 for its namespace, 11 when
+ * there is no address now, 102 when the kernel refuses.
+ */
+export async function attach(call: Call, wish: Wish, around: Surroundings): Promise<Attached> {
+  await assertEnterable(call, around);
+  const families = chooseFamilies(wish, await around.families());
+  const hostInterface = hostInterfaceName(call.key, call.pod);
+  return alone(call.key, around, () =>
+    aloneOn(hostInterface, around, async () => {
+      await clearTheWay(call, hostInterface, around);
+      const begun = begin(call, wish, hostInterface, around);
+      await around.records.put(begun);
+      return finish(begun, call, wish, families, around);
+    }),
+  );
+}
+
+/** Before anything is made. Tested first, because a pod's half that is carried out on the host would cut it off. */
+export async function assertEnterable(call: Call, around: Surroundings): Promise<void> {
+  const found = await around.namespaces.identify(call.netns);
+  if (found === 'own' && !call.mayBeOwnNetns) {
+    throw new CniError(8, `CNI_NETNS ${call.netns} is the host's own network namespace, not a pod's`);
+  }
+  if (found === 'none') {
+    throw new CniError(3, `CNI_NETNS ${call.netns} is no network namespace that the agent can see: is the pod gone?`);
+  }
+}
+
+async function clearTheWay(call: Call, hostInterface: string, around: Surroundings): Promise<void> {
+  const own = await around.records.get(call.key);
+  if (own?.state === 'wired' && (await linkExists(own.hostInterface, around))) {
+    const { containerId, ifname } = call.key;
+    throw new CniError(101, `container ${containerId} has its interface ${ifname} already`);
+  }
+  const handle = handleOf(call.key);
+  for (const other of await readableRecords(around.records)) {
+    const isOwn = lockName(other) === lockName(call.key);
+    // Of two sandboxes of one pod the later lives. The earlier one's DEL will find nothing, and harm nobody.
+    if (isOwn || other.hostInterface === hostInterface) await undo(other, around);
+    else if (other.handle === handle) {
+      throw new CniError(7, `container ${other.containerId} holds addresses as ${handle}: names with dots collide`);
+    }
+  }
+}
+
+function begin(call: Call, wish: Wish, hostInterface: string, around: Surroundings): Attachment {
+  return {
+    ...call.key,
+    state: 'adding',
+    handle: handleOf(call.key),
+    netns: call.netns,
+    hostInterface,
+    addresses: [],
+    mtu: wish.mtu ?? around.mtu(),
+    podMac: wish.mac ?? randomMac(),
+    ...(call.pod && { pod: call.pod }),
+    createdAt: around.clock(),
+  };
+}
+
+/** A random unicast address that is not from a manufacturer: the two lowest bits of the first octet are 1 and 0. */
+function randomMac(): string {
+  const bytes = randomBytes(6);
+  bytes[0] = (bytes[0]! & 0xfc) | 0x02;
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+async function finish(
+  begun: Attachment,
+  call: Call,
+  wish: Wish,
+  families: readonly (4 | 6)[],
+  around: Surroundings,
+): Promise<Attached> {
+  const made = { link: false, lease: false };
+  const plan = (addresses: readonly Address[]): Plan =>
+    planWiring({
+      ...begun,
+      addresses,
+      podMac: begun.podMac!,
+      allowIpForwarding: wish.allowIpForwarding,
+      protocol: around.protocol,
+    });
+  try {
+    // The link first: when the pod has such an interface already, whoever made it keeps the addresses, too.
+    await plug(begun, plan([]).plug, around);
+    made.link = true;
+    made.lease = true;
+    const addresses = await claim(begun, call, wish, families, around);
+    const routes = await furnish(begun.netns, plan(addresses), around);
+    const attachment: Attachment = { ...begun, state: 'wired', addresses };
+    await around.records.put(attachment);
+    around.listener.changed();
+    return { attachment, routes };
+  } catch (error) {
+    await rollBack(begun, made, around);
+    throw error;
+  }
+}
+
+/** What cannot be undone now keeps its record, and with that is undone by the DEL that follows or at the next start. */
+async function rollBack(
+  begun: Attachment,
+  made: { link: boolean; lease: boolean },
+  around: Surroundings,
+): Promise<void> {
+  try {
+    if (made.link) await around.links.remove(begun.hostInterface);
+    if (made.lease) await around.addresses.release(begun.handle);
+    await around.records.remove(begun);
+  } catch (error) {
+    const { containerId, ifname } = begun;
+    around.note({
+      message: 'a failed ADD could not be undone yet',
+      containerId,
+      ifname,
+      error: asCniError(error).message,
+    });
+  }
+}
+
+async function claim(
+  begun: Attachment,
+  call: Call,
+  wish: Wish,
+  families: readonly (4 | 6)[],
+  around: Surroundings,
+): Promise<readonly Address[]> {
+  const { pod } = call;
+  const request = {
+    handle: begun.handle,
+    families,
+    ...(wish.addresses && { addresses: wish.addresses }),
+    ...(wish.pools && { pools: wish.pools }),
+    // The words of Calico's blocks, which calicoctl shows.
+    attributes: { node: around.node, ...(pod && { namespace: pod.namespace, pod: pod.name }) },
+  };
+  try {
+    const { addresses } = await around.addresses.assign(request);
+    const missing = families.find((family) => !addresses.some((address) => familyOf(address) === family));
+    if (missing !== undefined) throw new CniError(11, `no IPv${missing} address was given for ${begun.handle}`);
+    return addresses;
+  } catch (error) {
+    throw asCniError(error, 11);
+  }
+}
