@@ -1,0 +1,181 @@
+// Giving addresses out: a whole batch of requests at a time, with one write for each handle and one for each block.
+//
+// A round: look what the handles hold already (so that a repeated request gets the same addresses, and a write that
+// succeeded unheard is seen); plan; write the handles; compare-and-swap the blocks. Requests whose block was changed
+// by somebody else go into the next round. All or nothing: a request that fails gives back what it got in passing.
+import { type Address, type Family, type Prefix, addressAt, familyOf } from '#ip';
+import type { AddressRequest } from '../../cni/port.ts';
+import type { IPAMBlock, IPAMHandle } from '../resources/types.ts';
+import { type Owner, holdingsOf } from './block.ts';
+import { type Site, TRIALS, settledBlocks } from './claim.ts';
+import { getBlock, getHandle, ifUnchanged } from './data.ts';
+import { Desk, type Draft, type Pick, unpick } from './desk.ts';
+import { IpamError, asError } from './error.ts';
+import { blocksOf, countHoldings, tidyHandle, writeHandle } from './handles.ts';
+import { releaseFrom } from './release.ts';
+import { readSettings } from './settings.ts';
+import { timestamp } from './time.ts';
+
+/** What became of a request. */
+export type Outcome = { readonly addresses: readonly Address[] } | { readonly error: Error };
+
+/** One request on its way. */
+interface Work {
+  readonly request: AddressRequest;
+  readonly owner: Owner;
+  outcome?: Outcome;
+  handle?: IPAMHandle | undefined;
+  /** The blocks in which the handle holds something, and what. */
+  blocks: readonly IPAMBlock[];
+  held: Address[];
+  picks: Pick[];
+  /** The handle has been written. */
+  announced: boolean;
+  /** What this batch tried to give it: to be given back if it fails after all. */
+  readonly tried: { readonly cidr: Prefix; readonly ordinal: number }[];
+}
+
+/** Serves requests of different handles. Never rejects: the errors are in the answers, in the order of the requests. */
+export async function assignBatch(site: Site, requests: readonly AddressRequest[]): Promise<Outcome[]> {
+  const works = requests.map((request) => newWork(site, request));
+  for (let attempt = 1; attempt <= TRIALS && works.some(isOpen); attempt++) {
+    if (attempt > 1) await site.pause(attempt - 1);
+    const open = works.filter(isOpen);
+    await round(site, open).catch((error: unknown) => {
+      for (const work of open.filter(isOpen)) fail(work, error);
+    });
+  }
+  for (const work of works.filter(isOpen)) {
+    fail(work, new IpamError('contended', `the blocks kept changing during ${TRIALS} attempts; try again`));
+  }
+  return Promise.all(works.map((work) => finish(site, work)));
+}
+
+/** @throws StoreError, IpamError: then nothing is decided for the requests that are still open */
+async function round(site: Site, works: readonly Work[]): Promise<void> {
+  const [settings, own] = await Promise.all([readSettings(site.store), settledBlocks(site)]);
+  await Promise.all(works.map((work) => guarded(work, () => look(site, work, own))));
+  const desk = new Desk(site, settings, own);
+  // One after the other: each sees what the ones before it took.
+  for (const work of works.filter(isOpen)) await guarded(work, () => plan(desk, work));
+  await Promise.all(works.filter(isOpen).map((work) => guarded(work, () => announce(site, work))));
+  await Promise.all(desk.drafts().map((draft) => commit(site, desk, draft, works)));
+  for (const work of works.filter(isOpen)) concludeIfServed(work);
+}
+
+/** Finds out what the handle holds already. */
+async function look(site: Site, work: Work, own: readonly IPAMBlock[]): Promise<void> {
+  const { handle } = work.request;
+  work.handle = await getHandle(site.store, handle);
+  const ownCidrs = new Set(own.map(({ spec }) => spec.cidr));
+  const foreign = blocksOf(work.handle).filter((cidr) => !ownCidrs.has(cidr));
+  const named = await Promise.all(foreign.map((cidr) => getBlock(site.store, cidr)));
+  const candidates = [...own, ...named.filter((block) => block !== undefined)];
+  work.blocks = candidates.filter(({ spec }) => holdingsOf(spec, handle).length > 0);
+  work.held = work.blocks.flatMap(({ spec }) => holdingsOf(spec, handle).map(({ address }) => address));
+  work.picks = [];
+  concludeIfServed(work);
+}
+
+async function plan(desk: Desk, work: Work): Promise<void> {
+  const { request, owner } = work;
+  const wish = { ...(request.pools && { pools: request.pools }), namespace: request.attributes['namespace'] };
+  try {
+    for (const address of missingAddresses(work)) work.picks.push(await desk.pickAddress(address, owner));
+    for (const family of missingFamilies(work)) work.picks.push(await desk.pick(family, wish, owner));
+  } catch (error) {
+    dropPicks(work);
+    throw error;
+  }
+}
+
+/** Writes the handle, before the blocks. */
+async function announce(site: Site, work: Work): Promise<void> {
+  const counts = countHoldings(work.blocks, work.request.handle);
+  for (const { draft } of work.picks) counts[draft.spec.cidr] = (counts[draft.spec.cidr] ?? 0) + 1;
+  work.announced = true;
+  try {
+    // Somebody else's write to our handle is strange, but no reason to fail: the next round looks again.
+    if (!(await writeHandle(site, work.request.handle, work.handle, counts))) dropPicks(work);
+  } catch (error) {
+    dropPicks(work);
+    throw error;
+  }
+}
+
+async function commit(site: Site, desk: Desk, draft: Draft, works: readonly Work[]): Promise<void> {
+  const { cidr } = draft.spec;
+  const picks = works.flatMap((work) =>
+    work.picks.filter((pick) => pick.draft === draft).map(({ ordinal }) => ({ work, ordinal })),
+  );
+  // Before the write: when its answer is lost, the address may be ours all the same.
+  for (const { work, ordinal } of picks) work.tried.push({ cidr, ordinal });
+  try {
+    if ((await ifUnchanged(site.store.update('IPAMBlock', desk.result(draft)))) === undefined) return;
+    for (const { work, ordinal } of picks) work.held.push(addressAt(cidr, ordinal));
+  } catch (error) {
+    for (const { work } of picks) fail(work, error);
+  }
+}
+
+/** The answer; a request that failed gives back what it got in passing. */
+async function finish(site: Site, work: Work): Promise<Outcome> {
+  const outcome = work.outcome!;
+  if ('addresses' in outcome || !work.announced) return outcome;
+  const { handle } = work.request;
+  try {
+    for (const { cidr, ordinal } of work.tried) await releaseFrom(site, cidr, 0, () => [{ ordinal, handle }]);
+    await tidyHandle(site, handle);
+    return outcome;
+  } catch (error) {
+    const { message } = asError(error);
+    const text = `${outcome.error.message}; what it had got in passing stays under handle ${handle}: ${message}`;
+    const code = outcome.error instanceof IpamError ? outcome.error.code : 'unavailable';
+    return { error: new IpamError(code, text, { cause: outcome.error }) };
+  }
+}
+
+function newWork(site: Site, request: AddressRequest): Work {
+  const secondary = { ...request.attributes, node: site.node, timestamp: timestamp(site.now()) };
+  const owner = { handle: request.handle, secondary };
+  return { request, owner, blocks: [], held: [], picks: [], announced: false, tried: [] };
+}
+
+function missingAddresses({ request, held }: Work): Address[] {
+  return [...new Set(request.addresses)].filter((address) => !held.includes(address));
+}
+
+function missingFamilies({ request, held }: Work): Family[] {
+  if (request.addresses !== undefined) return [];
+  return [...new Set(request.families)].filter((family) => !held.some((address) => familyOf(address) === family));
+}
+
+function concludeIfServed(work: Work): void {
+  if (missingAddresses(work).length + missingFamilies(work).length > 0) return;
+  const { request, held } = work;
+  const addresses =
+    request.addresses ?? request.families.map((family) => held.find((address) => familyOf(address) === family)!);
+  work.outcome = { addresses };
+}
+
+function isOpen({ outcome }: Work): boolean {
+  return outcome === undefined;
+}
+
+/** A request's own error is its own affair: the others go on. */
+async function guarded(work: Work, step: () => Promise<void>): Promise<void> {
+  try {
+    await step();
+  } catch (error) {
+    fail(work, error);
+  }
+}
+
+function fail(work: Work, error: unknown): void {
+  work.outcome = { error: asError(error) };
+}
+
+function dropPicks(work: Work): void {
+  for (const pick of work.picks) unpick(pick);
+  work.picks = [];
+}

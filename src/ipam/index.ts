@@ -1,0 +1,138 @@
+// IPAM: which address belongs to whom, kept in Calico's blocks, affinities and handles. The public face.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Address, type Prefix, containsAddress, offsetOf } from '#ip';
+import type { AddressRequest, AssignedAddresses } from '../../cni/port.ts';
+import { type Store, StoreError } from '../store/port.ts';
+import { hostOf, usedCount } from './block.ts';
+import { type Finding, check } from './check.ts';
+import { type Site, ownAffinities } from './claim.ts';
+import { type Collected, type Live, collect, reconcile } from './collect.ts';
+import { getBlock, listLive } from './data.ts';
+import { IpamError } from './error.ts';
+import { tidyHandle } from './handles.ts';
+import { createLane } from './lane.ts';
+import { type AddressRelease, releaseFrom } from './release.ts';
+import { readSettings } from './settings.ts';
+import { type AddressUsage, type IpamUsage, addressUsage, attributesByAddress, usageOf } from './usage.ts';
+
+export type { Finding, FindingKind } from './check.ts';
+export type { Collected, Live } from './collect.ts';
+export { IpamError, type IpamErrorCode } from './error.ts';
+export type { AddressRelease } from './release.ts';
+export type { AddressUsage, BlockUsage, Borrowed, Configuration, Counts, IpamUsage, PoolUsage } from './usage.ts';
+
+export interface IpamPorts {
+  readonly store: Store;
+  readonly node: string;
+  /** ms since the epoch; the system's by default. */
+  readonly clock?: () => number;
+  /** Waits between two trials of a write; random and growing to 100 ms by default. */
+  readonly pause?: (attempt: number) => Promise<void>;
+}
+
+/** A block of this node that may be announced: its affinity is confirmed. */
+export interface OwnBlock {
+  readonly cidr: Prefix;
+  readonly inUse: number;
+  readonly free: number;
+}
+
+/** Every method throws {@link IpamError}, and 'unavailable' when the store does not answer. */
+export interface Ipam {
+  /** Addresses for one owner, all or none; the same ones when it has some already. */
+  assign(request: AddressRequest): Promise<AssignedAddresses>;
+  /** Frees everything that the handle holds; nothing held is no error. */
+  release(handle: string): Promise<void>;
+  /** Frees single addresses, each if what is said about it is true. Gives those that were freed. */
+  releaseAddresses(releases: readonly AddressRelease[]): Promise<readonly Address[]>;
+  /** What this node may announce, in the order of names. Changes nothing. */
+  ownBlocks(): Promise<readonly OwnBlock[]>;
+  /**
+   * Ends claims and releases that were cut short. For the agent's start, and whenever affinities have changed.
+   */
+  reconcile(): Promise<void>;
+  /** Frees this node's addresses whose owner is not alive. */
+  collect(live: Live): Promise<readonly Collected[]>;
+  usage(): Promise<IpamUsage>;
+  lookUp(address: Address): Promise<AddressUsage>;
+  check(): Promise<readonly Finding[]>;
+}
+
+export function createIpam(ports: IpamPorts): Ipam {
+  const { store, node } = ports;
+  const site: Site = { store, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
+  const lane = createLane(site, explain);
+  return {
+    assign: async (request) => ({ addresses: await lane.assign(request) }),
+    release: (handle) => lane.release(handle),
+    releaseAddresses: (releases) => lane.run(() => releaseAddresses(site, releases)),
+    ownBlocks: () => explained(() => announcedBlocks(site)),
+    reconcile: () => lane.run(async () => reconcile(site, await readSettings(store))),
+    collect: (live) => lane.run(() => collect(site, live)),
+    usage: () => explained(async () => usageOf(await readSettings(store), await listLive(store, 'IPAMBlock'))),
+    lookUp: (address) =>
+      explained(async () => addressUsage(await readSettings(store), await listLive(store, 'IPAMBlock'), address)),
+    check: () => explained(() => checkStore(store)),
+  };
+}
+
+async function announcedBlocks(site: Site): Promise<OwnBlock[]> {
+  const confirmed = (await ownAffinities(site)).filter(({ spec }) => spec.state === 'confirmed');
+  const blocks = await Promise.all(confirmed.map(({ spec }) => getBlock(site.store, spec.cidr)));
+  return blocks.flatMap((block) => {
+    if (block === undefined || hostOf(block.spec) !== site.node) return [];
+    const inUse = usedCount(block.spec);
+    return [{ cidr: block.spec.cidr, inUse, free: block.spec.allocations.length - inUse }];
+  });
+}
+
+async function releaseAddresses(site: Site, releases: readonly AddressRelease[]): Promise<Address[]> {
+  const blocks = await listLive(site.store, 'IPAMBlock');
+  const freed: Address[] = [];
+  for (const block of blocks) {
+    const { cidr } = block.spec;
+    const inBlock = releases
+      .filter(({ address }) => containsAddress(cidr, address))
+      .map((release) => ({ ...release, ordinal: Number(offsetOf(cidr, release.address)) }));
+    const holders = attributesByAddress(block);
+    // Whoever asks for a single address means it: it does not rest.
+    const ordinals = new Set(inBlock.length === 0 ? [] : await releaseFrom(site, cidr, 0, () => inBlock));
+    for (const { address, ordinal } of inBlock) {
+      if (!ordinals.has(ordinal)) continue;
+      freed.push(address);
+      const handle = holders.get(address)?.handle_id;
+      if (handle !== undefined) await tidyHandle(site, handle);
+    }
+  }
+  return freed;
+}
+
+async function checkStore(store: Store): Promise<Finding[]> {
+  const [settings, blocks, affinities, handles] = await Promise.all([
+    readSettings(store),
+    listLive(store, 'IPAMBlock'),
+    listLive(store, 'BlockAffinity'),
+    listLive(store, 'IPAMHandle'),
+  ]);
+  return check({ settings, blocks, affinities, handles });
+}
+
+const PAUSE_MAX_MS = 100;
+
+async function backOff(attempt: number): Promise<void> {
+  await sleep(Math.random() * Math.min(2 ** attempt, PAUSE_MAX_MS));
+}
+
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof Error ? explain(error) : error;
+  }
+}
+
+/** A store that fails is for IPAM's callers a store that is away: the same request may succeed later. */
+function explain(error: Error): Error {
+  if (!(error instanceof StoreError)) return error;
+  return new IpamError('unavailable', `the datastore cannot be used: ${error.message}`, { cause: error });
+}
