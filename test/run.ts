@@ -8,7 +8,8 @@ import { type ToolName, provide, tools } from './lab/tools.ts';
 
 const here = (path: string): string => new URL(path, import.meta.url).pathname;
 const scratch = mkdtempSync(join(tmpdir(), 'manx-test-'));
-const report = join(scratch, 'report.json');
+// Whoever wants the report for itself (npm run interop) names a place for it.
+const report = process.env['MANX_REPORT'] ?? join(scratch, 'report.json');
 const { path, missing } = await provide(Object.keys(tools) as ToolName[]);
 for (const [tool, reason] of missing) console.error(`manx: tests that need ${tool} are skipped: ${reason}`);
 

@@ -1,0 +1,4 @@
+import { bird } from './daemons/bird.ts';
+import { matrix } from './matrix.ts';
+
+matrix(bird, 1);

@@ -1,0 +1,4 @@
+import { openbgpd } from './daemons/openbgpd.ts';
+import { matrix } from './matrix.ts';
+
+matrix(openbgpd, 4);
