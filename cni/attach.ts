@@ -6,7 +6,7 @@ import { type Wish, chooseFamilies } from './config.ts';
 import { undo } from './detach.ts';
 import { CniError, asCniError } from './error.ts';
 import { furnish, plug } from './furnish.ts';
-import type { Attachment } from './port.ts';
+import type { AddressRequest, Attachment } from './port.ts';
 import type { Call } from './request.ts';
 import type { Attached } from './result.ts';
 import { type Surroundings, alone, aloneOn, linkExists, lockName, readableRecords } from './surroundings.ts';
@@ -18,15 +18,16 @@ import { type Plan, handleOf, hostInterfaceName, planWiring } from './wiring.ts'
  * there is no address now, 102 when the kernel refuses.
  */
 export async function attach(call: Call, wish: Wish, around: Surroundings): Promise<Attached> {
-  await assertEnterable(call, around);
-  const families = chooseFamilies(wish, await around.families());
   const hostInterface = hostInterfaceName(call.key, call.pod);
+  // In line at once: a DEL that arrives while this one still looks around must not overtake it.
   return alone(call.key, around, () =>
     aloneOn(hostInterface, around, async () => {
+      await assertEnterable(call, around);
+      const families = chooseFamilies(wish, await around.families());
       await clearTheWay(call, hostInterface, around);
       const begun = begin(call, wish, hostInterface, around);
       await around.records.put(begun);
-      return finish(begun, call, wish, families, around);
+      return finish(begun, wish, families, around);
     }),
   );
 }
@@ -83,12 +84,10 @@ function randomMac(): string {
 
 async function finish(
   begun: Attachment,
-  call: Call,
   wish: Wish,
   families: readonly (4 | 6)[],
   around: Surroundings,
 ): Promise<Attached> {
-  const made = { link: false, lease: false };
   const plan = (addresses: readonly Address[]): Plan =>
     planWiring({
       ...begun,
@@ -97,32 +96,30 @@ async function finish(
       allowIpForwarding: wish.allowIpForwarding,
       protocol: around.protocol,
     });
+  let isPlugged = false;
   try {
     // The link first: when the pod has such an interface already, whoever made it keeps the addresses, too.
     await plug(begun, plan([]).plug, around);
-    made.link = true;
-    made.lease = true;
-    const addresses = await claim(begun, call, wish, families, around);
+    isPlugged = true;
+    const addresses = await claim(begun, wish, families, around);
     const routes = await furnish(begun.netns, plan(addresses), around);
     const attachment: Attachment = { ...begun, state: 'wired', addresses };
     await around.records.put(attachment);
     around.listener.changed();
     return { attachment, routes };
   } catch (error) {
-    await rollBack(begun, made, around);
+    await rollBack(begun, isPlugged, around);
     throw error;
   }
 }
 
 /** What cannot be undone now keeps its record, and with that is undone by the DEL that follows or at the next start. */
-async function rollBack(
-  begun: Attachment,
-  made: { link: boolean; lease: boolean },
-  around: Surroundings,
-): Promise<void> {
+async function rollBack(begun: Attachment, isPlugged: boolean, around: Surroundings): Promise<void> {
   try {
-    if (made.link) await around.links.remove(begun.hostInterface);
-    if (made.lease) await around.addresses.release(begun.handle);
+    if (isPlugged) {
+      await around.links.remove(begun.hostInterface);
+      await around.addresses.release(begun.handle);
+    }
     await around.records.remove(begun);
   } catch (error) {
     const { containerId, ifname } = begun;
@@ -135,28 +132,35 @@ async function rollBack(
   }
 }
 
+/** The addresses in the order of the families. All or none: what a failure leaves, the roll-back releases. */
 async function claim(
   begun: Attachment,
-  call: Call,
   wish: Wish,
   families: readonly (4 | 6)[],
   around: Surroundings,
 ): Promise<readonly Address[]> {
-  const { pod } = call;
-  const request = {
-    handle: begun.handle,
-    families,
-    ...(wish.addresses && { addresses: wish.addresses }),
-    ...(wish.pools && { pools: wish.pools }),
-    // The words of Calico's blocks, which calicoctl shows.
-    attributes: { node: around.node, ...(pod && { namespace: pod.namespace, pod: pod.name }) },
-  };
+  const { handle, pod } = begun;
+  // The words of Calico's blocks, which calicoctl shows.
+  const attributes = { node: around.node, ...(pod && { namespace: pod.namespace, pod: pod.name }) };
+  const addresses: Address[] = [];
   try {
-    const { addresses } = await around.addresses.assign(request);
-    const missing = families.find((family) => !addresses.some((address) => familyOf(address) === family));
-    if (missing !== undefined) throw new CniError(11, `no IPv${missing} address was given for ${begun.handle}`);
-    return addresses;
+    for (const part of requestsFor(wish, families)) {
+      addresses.push(...(await around.addresses.assign({ handle, attributes, ...part })).addresses);
+    }
   } catch (error) {
     throw asCniError(error, 11);
   }
+  const missing = families.find((family) => !addresses.some((address) => familyOf(address) === family));
+  if (missing !== undefined) throw new CniError(11, `no IPv${missing} address was given for ${handle}`);
+  return addresses;
+}
+
+/** One request as a rule. Where pools are named each family asks for itself: one's pools must not rule out the other. */
+function requestsFor(
+  { addresses, pools }: Wish,
+  families: readonly (4 | 6)[],
+): Pick<AddressRequest, 'families' | 'addresses' | 'pools'>[] {
+  if (addresses) return [{ families, addresses }];
+  if (pools[4] === undefined && pools[6] === undefined) return [{ families }];
+  return families.map((family) => ({ families: [family], ...(pools[family] && { pools: pools[family] }) }));
 }

@@ -36,7 +36,8 @@ export interface Wish {
   readonly mtu?: number;
   /** true or false where the configuration says so; undefined leaves it to the agent. */
   readonly assign: { readonly v4?: boolean; readonly v6?: boolean };
-  readonly pools?: readonly string[];
+  /** Names or CIDRs; a family without a list may use any pool. */
+  readonly pools: { readonly 4?: readonly string[]; readonly 6?: readonly string[] };
   readonly addresses?: readonly Address[];
   readonly mac?: string;
   readonly allowIpForwarding: boolean;
@@ -102,19 +103,17 @@ export function parseWish(raw: Json, args: ReadonlyMap<string, string>): Wish {
     args.get('MAC');
   const v4 = annotated.assign?.v4 ?? booleanAt(ipam, 'assign_ipv4', 'ipam.assign_ipv4');
   const v6 = annotated.assign?.v6 ?? booleanAt(ipam, 'assign_ipv6', 'ipam.assign_ipv6');
-  const pools = [
-    ...(annotated.v4Pools ?? stringsAt(ipam, 'ipv4_pools', 'ipam.ipv4_pools') ?? []),
-    ...(annotated.v6Pools ?? stringsAt(ipam, 'ipv6_pools', 'ipam.ipv6_pools') ?? []),
-  ];
+  const v4Pools = annotated.v4Pools ?? stringsAt(ipam, 'ipv4_pools', 'ipam.ipv4_pools');
+  const v6Pools = annotated.v6Pools ?? stringsAt(ipam, 'ipv6_pools', 'ipam.ipv6_pools');
   const mtu = parseMtu(raw);
   const dns = parseDns(raw, runtime);
   return {
+    pools: { ...(v4Pools?.length && { 4: v4Pools }), ...(v6Pools?.length && { 6: v6Pools }) },
     assign: { ...(v4 !== undefined && { v4 }), ...(v6 !== undefined && { v6 }) },
     allowIpForwarding:
       booleanAt(objectAt(raw, 'container_settings'), 'allow_ip_forwarding', 'container_settings.allow_ip_forwarding') ??
       false,
     ...(mtu !== undefined && { mtu }),
-    ...(pools.length > 0 && { pools }),
     ...(addresses !== undefined && { addresses }),
     ...(mac && { mac: parseMac(mac) }),
     ...(dns !== undefined && { dns }),

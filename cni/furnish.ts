@@ -16,7 +16,10 @@ export async function plug(begun: Attachment, line: string, around: Surroundings
   if (first.ok) return;
   if (!isTaken(first)) throw refused(line, first.error);
   const [links] = await around.namespaces.show(netns, [`link show dev ${ifname}`]);
-  if (links!.length > 0) throw new CniError(101, `${netns} has an interface ${ifname} already`);
+  const inPod = links!.find(isObject);
+  // `ip` was killed after it had done the line, and the batch asked again.
+  if (inPod?.['address'] === begun.podMac) return;
+  if (inPod) throw new CniError(101, `${netns} has an interface ${ifname} already`);
   // So it is the host's end: named after this very pod, and left from a time of which there is no record.
   await around.links.remove(hostInterface);
   const second = await runOne(line, around);

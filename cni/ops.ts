@@ -56,9 +56,11 @@ export interface Operations extends AsyncDisposable {
 export function createOperations(options: OperationsOptions): Operations {
   const { note = () => undefined, clock = Date.now } = options;
   const shells = createShells({ note });
+  const batch = speaking(options.batch);
   const around: Surroundings = {
     ...options,
-    links: new LinkRemover(options.removals ?? options.batch),
+    batch,
+    links: new LinkRemover(options.removals ? speaking(options.removals) : batch),
     sysctls: options.sysctls ?? fileSysctls(),
     namespaces: options.namespaces ?? shellNamespaces(shells),
     serial: new Serial(),
@@ -89,6 +91,16 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     reconcile: () => reconcile(around),
     [Symbol.asyncDispose]: () => shells[Symbol.asyncDispose](),
+  };
+}
+
+/** A batch that cannot be run at all (no `ip`, a child that keeps dying) is an error of the kernel's side, not of ours. */
+function speaking(batch: HostBatch): HostBatch {
+  return {
+    run: (lines) =>
+      batch.run(lines).catch((error: unknown) => {
+        throw asCniError(error, 102);
+      }),
   };
 }
 

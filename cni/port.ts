@@ -28,7 +28,10 @@ export interface AssignedAddresses {
   readonly addresses: readonly Address[];
 }
 
-/** Runs `ip` lines on the host, one answer per line; src/ passes a warm `ip -batch`. */
+/**
+ * Runs `ip` lines on the host, one answer per line, in their order and with nothing in between; src/ passes a warm
+ * `ip -batch`. Links come and go under the same name, so it must not remember their indices from one run to the next.
+ */
 export interface HostBatch {
   run(lines: readonly string[]): Promise<readonly LineAnswer[]>;
 }

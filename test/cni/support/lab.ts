@@ -1,0 +1,147 @@
+// A node with a test agent (agent.ts), pods beside it, and the plugin executed as a container runtime does.
+import { type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { type Host, type Outcome, createHost, run } from '../../lab/host.ts';
+import type { Leases } from './agent.ts';
+
+const here = (path: string): string => new URL(path, import.meta.url).pathname;
+export const plugin = here('../../../cni/plugin.ts');
+
+export interface PodLike {
+  readonly name: string;
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifname?: string;
+}
+
+/** What ADD prints. */
+export interface AddResult {
+  readonly cniVersion: string;
+  readonly interfaces: readonly { name: string; mac: string; sandbox?: string; mtu?: number }[];
+  readonly ips: readonly { address: string; gateway: string; interface: number }[];
+  readonly routes: readonly { dst: string; gw?: string }[];
+}
+
+export class Node implements AsyncDisposable {
+  readonly host: Host;
+  readonly folder: string;
+  /** What the runtime executes. */
+  executable: readonly [string, ...string[]] = [process.execPath, plugin];
+  private agent: ChildProcess | undefined;
+  readonly log: string[] = [];
+
+  constructor(host: Host) {
+    this.host = host;
+    this.folder = `/run/lab/${host.name}`;
+  }
+
+  get socket(): string {
+    return `${this.folder}/run/cni.sock`;
+  }
+
+  /** Resolves when the agent serves. */
+  async startAgent(): Promise<void> {
+    const folders = [`${this.folder}/run`, `${this.folder}/state`];
+    const agent = this.host.start(process.execPath, [here('agent.ts'), ...folders], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.agent = agent;
+    createInterface(agent.stderr!).on('line', (line) => this.log.push(line));
+    const [line] = (await Promise.race([
+      once(createInterface(agent.stdout!), 'line'),
+      once(agent, 'exit').then(() => [`ended: ${this.log.join('\n')}`]),
+    ])) as [string];
+    if (line !== 'ready') throw new Error(line);
+  }
+
+  async stopAgent(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const agent = this.agent!;
+    const end = once(agent, 'exit');
+    agent.kill(signal);
+    await end;
+  }
+
+  config(extra: object = {}): object {
+    const stateDir = `${this.folder}/state`;
+    return { cniVersion: '1.1.0', name: 'pods', type: 'manx', socket: this.socket, stateDir, ...extra };
+  }
+
+  environment(command: string, pod: PodLike): Record<string, string> {
+    const { name, containerId, netns, ifname = 'eth0' } = pod;
+    const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_INFRA_CONTAINER_ID=${containerId}`;
+    return {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: netns,
+      CNI_IFNAME: ifname,
+      CNI_PATH: '/opt/cni/bin',
+      CNI_ARGS: args,
+    };
+  }
+
+  /** Executes the plugin. */
+  cni(command: string, pod: PodLike, extra: object = {}, signal?: AbortSignal): Promise<Outcome> {
+    const [program, ...args] = this.executable;
+    return this.host.run(program, args, {
+      env: this.environment(command, pod),
+      input: JSON.stringify(this.config(extra)),
+      mayFail: true,
+      ...(signal && { signal }),
+    });
+  }
+
+  async add(pod: PodLike, extra: object = {}): Promise<AddResult> {
+    const { code, stdout, stderr } = await this.cni('ADD', pod, extra);
+    if (code !== 0) throw new Error(`ADD of ${pod.name} ended with ${code}: ${stdout}${stderr}`);
+    return JSON.parse(stdout) as AddResult;
+  }
+
+  async del(pod: PodLike, extra: object = {}): Promise<void> {
+    const { code, stdout, stderr } = await this.cni('DEL', pod, extra);
+    if (code !== 0 || stdout !== '') throw new Error(`DEL of ${pod.name} ended with ${code}: ${stdout}${stderr}`);
+  }
+
+  async leases(): Promise<Leases> {
+    return JSON.parse(await readFile(`${this.folder}/state/leases.json`, 'utf8').catch(() => '{}')) as Leases;
+  }
+
+  /** Everything that attachments leave on a node: for a test that wants none of it. */
+  async remains(): Promise<object> {
+    const links = JSON.parse((await this.host.ip('-j link show type veth')) || '[]') as { ifname: string }[];
+    return {
+      links: links.map(({ ifname }) => ifname).filter((name) => name.startsWith('cali')),
+      routes: (await this.host.ip('-j route show proto 201')).trim(),
+      routes6: (await this.host.ip('-j -6 route show proto 201')).trim(),
+      leases: await this.leases(),
+      records: await readdir(`${this.folder}/state/attachments`).catch(() => []),
+      tombstones: await readdir(`${this.folder}/state/tombstones`).catch(() => []),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host[Symbol.asyncDispose]();
+    await run('rm', ['-rf', this.folder]);
+  }
+}
+
+export const nothing = { links: [], routes: '[ ]', routes6: '[ ]', leases: {}, records: [], tombstones: [] };
+
+/** A node whose agent serves. */
+export async function createNode(name: string): Promise<Node> {
+  const node = new Node(await createHost(name));
+  await run('mkdir', ['-p', `${node.folder}/run`, `${node.folder}/state`]);
+  await node.startAgent();
+  return node;
+}
+
+export interface LabPod extends PodLike, AsyncDisposable {
+  readonly host: Host;
+}
+
+/** A sandbox without any interface but its loopback. */
+export async function createPod(name: string, containerId = `c0ffee-${name}`): Promise<LabPod> {
+  const host = await createHost(name);
+  return { name, containerId, host, netns: host.netns, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
+}
