@@ -4,7 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { run } from '../../lab/host.ts';
 import { Hopeless, until } from '../../lab/until.ts';
 import { type Daemon, type SessionSetting, collect } from './daemon.ts';
-import { vty } from './frr-vty.ts';
+import { vty } from '../../lab/frr-vty.ts';
 
 export const frr: Daemon = {
   name: 'FRR',
