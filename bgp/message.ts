@@ -122,6 +122,8 @@ export interface PathAttributes {
   readonly clusterList?: readonly Address[];
   /** OTC (RFC 9234 §5). */
   readonly onlyToCustomer?: number;
+  /** Codes of known attributes that came with the Partial bit, which nobody may take away (RFC 4271 §5); ascending. */
+  readonly partial?: readonly number[];
   /** Transitive attributes that we do not know, passed on with the Partial bit (RFC 4271 §5), ascending by code. */
   readonly unknown?: readonly UnknownAttribute[];
 }
