@@ -1,5 +1,5 @@
 // A route as the kernel holds it, and the mark by which we know our own.
-import type { Address, Prefix } from '#ip';
+import { type Address, type Prefix, familyOfPrefix } from '#ip';
 
 /** Our routing protocol number in the kernel (deploy/rt_protos.d/manx.conf gives it the name). */
 export const PROTOCOL = 201;
@@ -30,7 +30,8 @@ export interface RouteTrouble {
   readonly metric: number;
   /**
    * refused: the kernel said no (`reason` is its text), retried at `retryAt`.
-   * foreign: somebody else's route (its protocol in `reason`) has the same prefix and metric; ours waits.
+   * foreign: somebody else's route (its protocol in `reason`) has the same prefix, and the same metric or one that ours
+   *          would take the traffic from; ours waits.
    * shadowed: ours is in, but somebody else's for the same prefix has a better metric and is used instead.
    */
   readonly trouble: 'refused' | 'foreign' | 'shadowed';
@@ -52,4 +53,34 @@ export interface FibStatus {
   readonly repairs: number;
   /** Set while the kernel cannot be asked or told. */
   readonly error?: string;
+}
+
+/** The metric as the kernel shows it: IPv6 has no 0, it becomes IP6_RT_PRIO_USER. */
+export function kernelMetric(prefix: Prefix, metric: number): number {
+  return metric === 0 && familyOfPrefix(prefix) === 6 ? 1024 : metric;
+}
+
+const protocolNames: Readonly<Record<number, string>> = {
+  0: 'unspec',
+  1: 'redirect',
+  2: 'kernel',
+  3: 'boot',
+  4: 'static',
+  9: 'ra',
+  11: 'zebra',
+  12: 'bird',
+  16: 'dhcp',
+  18: 'keepalived',
+  42: 'babel',
+  186: 'bgp',
+  187: 'isis',
+  188: 'ospf',
+  189: 'rip',
+  192: 'eigrp',
+  [PROTOCOL]: 'manx',
+};
+
+/** The name of a routing protocol number as in iproute2's rt_protos, or the number. */
+export function protocolName(protocol: number): string {
+  return protocolNames[protocol] ?? String(protocol);
 }
