@@ -2,7 +2,7 @@
 import { type Address, type Prefix, addressAt, containsPrefix } from '#ip';
 import type { BlockAffinity, IPAMBlock, IPAMBlockSpec, IPAMHandle } from '../resources/types.ts';
 import { allocated, hostOf } from './block.ts';
-import { handleName } from './names.ts';
+import { handleName } from '../resources/names.ts';
 import type { Settings } from './settings.ts';
 
 /**

@@ -16,7 +16,7 @@ import {
   subnetAt,
 } from '#ip';
 import type { IPPool } from '../resources/types.ts';
-import { matches, parseSelector } from './names.ts';
+import { matches, parseSelector } from '../resources/selector.ts';
 
 /** What pools are asked for, and by whom. */
 export interface PoolQuery {

@@ -12,7 +12,7 @@ import type {
   Kinds,
 } from '../resources/types.ts';
 import { type Store, StoreError, type StoreErrorCode } from '../store/port.ts';
-import { affinityLabels, affinityName, blockName, handleName } from './names.ts';
+import { affinityLabels, affinityName, blockName, handleName } from '../resources/names.ts';
 
 const API_VERSION = 'crd.projectcalico.org/v1';
 

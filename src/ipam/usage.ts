@@ -60,7 +60,8 @@ export interface Borrowed {
   readonly allocatedTo: string;
 }
 
-export interface Configuration extends Required<IPAMConfigSpec> {
+export interface Configuration extends IPAMConfigSpec {
+  readonly ipCooldownSeconds: number;
   /** What maxBlocksPerHost comes to, Calico's own limit included. */
   readonly blockLimit: number;
 }

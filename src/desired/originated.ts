@@ -1,0 +1,75 @@
+// What a node announces as its own: its confirmed blocks, single addresses in others' blocks, and service ranges.
+import { type Address, type Prefix, containsAddress, familyOf, familyOfPrefix, hostPrefix } from '#ip';
+import type { OriginatedRoute } from '../../bgp/wish.ts';
+import { type Advertisements, communitiesFor } from './communities.ts';
+import type { SpeakingNode } from './speaking-node.ts';
+import { type ClusterView, clusterConfiguration } from './view.ts';
+
+/** What is ours at this moment. */
+export interface Own {
+  /** Blocks with a confirmed affinity. */
+  readonly blocks: readonly Prefix[];
+  /** Addresses of the pods here. */
+  readonly addresses: readonly Address[];
+}
+
+/**
+ * Pods are announced by their block; one by one only where they lie in somebody else's block, inside a pool. What
+ * disableBGPExport and filters say is for the export policy: a filter may accept what is not announced by default.
+ */
+export function originatedRoutes(
+  view: ClusterView,
+  self: SpeakingNode,
+  own: Own,
+  advertisements: Advertisements,
+): OriginatedRoute[] {
+  const borrowed = own.addresses
+    .filter((address) => !own.blocks.some((block) => containsAddress(block, address)))
+    .filter((address) => view.pools.some(({ spec }) => containsAddress(spec.cidr, address)))
+    .map(hostPrefix);
+  const prefixes = new Set([...own.blocks, ...borrowed, ...servicePrefixes(view, self)]);
+  return [...prefixes].map((prefix) => originate(view, prefix, advertisements));
+}
+
+/** Where a node is not to take part in load balancing, it announces no service. */
+const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
+
+/**
+ * The ranges of services, which every node announces. They have no route in the kernel: kube-proxy rewrites packets to
+ * a service, but those of the node's own programs only after the route has been looked up.
+ */
+export function servicePrefixes(view: ClusterView, self: SpeakingNode): Prefix[] {
+  if (self.labels[EXCLUDED] === 'true') return [];
+  const configuration = clusterConfiguration(view);
+  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = configuration;
+  const balanced = configuration.serviceLoadBalancerAggregation === 'Disabled' ? [] : serviceLoadBalancerIPs;
+  const ranges = [...serviceClusterIPs, ...serviceExternalIPs, ...balanced].map(({ cidr }) => cidr);
+  return ranges.filter((cidr) => self.addresses[familyOfPrefix(cidr)] !== undefined);
+}
+
+/** Calico's arithmetic between a route's metric in the kernel and its LOCAL_PREF. */
+const LOCAL_PREF_BASE = 2_147_483_647;
+const NORMAL_PRIORITY = 1024;
+
+/** The LOCAL_PREF that Calico's nodes give to a route of normal priority: 2147482623. */
+export function normalLocalPref(view: ClusterView, prefix: Prefix): number {
+  const { ipv4NormalRoutePriority, ipv6NormalRoutePriority } = clusterConfiguration(view);
+  const priority = familyOfPrefix(prefix) === 4 ? ipv4NormalRoutePriority : ipv6NormalRoutePriority;
+  return LOCAL_PREF_BASE - (priority ?? NORMAL_PRIORITY);
+}
+
+function originate(view: ClusterView, prefix: Prefix, advertisements: Advertisements): OriginatedRoute {
+  const communities = communitiesFor(advertisements, prefix);
+  const standard = communities.filter((value) => typeof value === 'number');
+  const large = communities.filter((value) => typeof value !== 'number');
+  return {
+    prefix,
+    localPref: normalLocalPref(view, prefix),
+    ...(standard.length > 0 && { communities: standard }),
+    ...(large.length > 0 && { largeCommunities: large }),
+  };
+}
+
+export function familyAnnounced(address: Address): 'ipv4-unicast' | 'ipv6-unicast' {
+  return familyOf(address) === 4 ? 'ipv4-unicast' : 'ipv6-unicast';
+}

@@ -1,0 +1,270 @@
+// Resources in, SpeakerWish out: what the speaker of one node should be. Pure, and the whole wish every time; the
+// speaker itself works out what changed.
+import { type Address, type Prefix, addressFromBytes, familyOf, familyOfPrefix, parseAddress } from '#ip';
+import type { AddressFamily, Role } from '../../bgp/message.ts';
+import {
+  type DynamicPeerWish,
+  type Endpoint,
+  type PeerWish,
+  type PrefixLimit,
+  type SpeakerWish,
+  peerDefaults,
+} from '../../bgp/wish.ts';
+import { fnv32 } from '../ipam/choose.ts';
+import type { PeerOptionsSpec, SecretReference } from '../resources/types.ts';
+import type { Problem } from '../store/port.ts';
+import { parseDuration } from '../resources/duration.ts';
+import { readAdvertisements } from './communities.ts';
+import { familyAnnounced, originatedRoutes } from './originated.ts';
+import { type PolicyContext, policiesFor } from './policy.ts';
+import { type SessionPlan, planSessions } from './sessions.ts';
+import { type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
+import { type ClusterView, clusterConfiguration, nodeConfiguration } from './view.ts';
+
+export interface SpeakerInput {
+  readonly view: ClusterView;
+  readonly node: string;
+  /** Blocks of this node whose affinity is confirmed. */
+  readonly ownBlocks: readonly Prefix[];
+  /** Addresses of the pods that are wired here. */
+  readonly ownAddresses: readonly Address[];
+  /** The password, or undefined when it cannot be had: then there is no session. */
+  readonly password: (where: { readonly file: string } | SecretReference) => string | undefined;
+  /** Listen here, whatever the configuration says; 0 for any free port. */
+  readonly listenPort?: number;
+}
+
+export interface DesiredSpeaker {
+  /** Absent while the configuration does not say who this node is. */
+  readonly wish?: SpeakerWish;
+  /** What cannot be had as it is wished, one sentence each. */
+  readonly troubles: readonly Problem[];
+}
+
+/** As many equal paths as BIRD merges for Calico. */
+const MULTIPATH = 16;
+
+/** On by default. Ten times the pods of a large cluster, announced one by one, and far from what hurts a node. */
+const defaultPrefixLimit: PrefixLimit = { max: 100_000, warnPercent: 80, action: 'discard', idleSeconds: 300 };
+
+/** RFC 2385 keys are kept by the kernel in 80 bytes (TCP_MD5SIG_MAXKEYLEN). */
+const PASSWORD_BYTES_MAX = 80;
+
+export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
+  const { view } = input;
+  const nodes = speakingNodes(view);
+  const self = nodes.find(({ name }) => name === input.node);
+  if (self === undefined || addressesOf(self).length === 0) return { troubles: [unknownNode(input.node, self)] };
+  const { advertisements, troubles: communityTroubles } = readAdvertisements(nodeConfiguration(view, self.name));
+  const { plans, troubles: planTroubles } = planSessions(view, nodes, self);
+  const context: PolicyContext = { view, self, nodes, ownBlocks: input.ownBlocks, advertisements };
+  const drawn = plans.map((plan) => drawPeer(input, context, plan));
+  const peers = drawn.flatMap(({ peer }) => peer ?? []);
+  const dynamicPeers = drawn.flatMap(({ dynamic }) => dynamic ?? []);
+  const own = { blocks: input.ownBlocks, addresses: input.ownAddresses };
+  return {
+    wish: {
+      asn: self.asn,
+      routerId: routerIdOf(self),
+      listen: endpoints(view, self, input.listenPort ?? self.port),
+      peers,
+      ...(dynamicPeers.length > 0 && { dynamicPeers }),
+      originated: originatedRoutes(view, self, own, advertisements),
+      multipath: MULTIPATH,
+      ...(self.clusterId !== undefined && { clusterId: self.clusterId }),
+    },
+    troubles: unique([...communityTroubles, ...planTroubles, ...drawn.flatMap(({ troubles }) => troubles)]),
+  };
+}
+
+interface Drawn {
+  readonly peer?: PeerWish;
+  readonly dynamic?: DynamicPeerWish;
+  readonly troubles: readonly Problem[];
+}
+
+function drawPeer(input: SpeakerInput, context: PolicyContext, plan: SessionPlan): Drawn {
+  const password = passwordOf(input, plan);
+  if ('trouble' in password) return { troubles: [password.trouble] };
+  const { self } = context;
+  const { options } = plan;
+  const family = familyOfRemote(plan);
+  const families = options.families ?? [family];
+  const localAsn = plan.bySelector ? undefined : plan.peer?.spec.localASNumber;
+  const internal = (localAsn ?? self.asn) === plan.asn;
+  const { importPolicy, exportPolicy, troubles } = policiesFor(context, { plan, families, internal });
+  const wish: Omit<PeerWish, 'address' | 'port' | 'passive'> = {
+    name: plan.name,
+    kind: plan.kind,
+    asn: plan.asn,
+    families,
+    ...given({
+      interface: options.interface,
+      localAddress: localAddress(plan, self),
+      localAsn: localAsn === self.asn ? undefined : localAsn,
+      shutdown: options.shutdown,
+      keepaliveSeconds: seconds(plan.peer?.spec.keepaliveTime),
+      password: password.text,
+      ttlSecurityHops: plan.peer?.spec.ttlSecurity,
+      nextHopAddress: nextHopAddresses(self, families),
+      role: options.role && roles[options.role],
+    }),
+    holdSeconds: seconds(options.holdTime) ?? peerDefaults.holdSeconds,
+    connectRetrySeconds: seconds(options.connectRetryTime) ?? peerDefaults.connectRetrySeconds,
+    nextHop: nextHopOf(plan, internal),
+    allowOwnAs: (plan.bySelector ? undefined : plan.peer?.spec.numAllowedLocalASNumbers) ?? peerDefaults.allowOwnAs,
+    gracefulRestart: gracefulRestart(input.view, plan),
+    routeReflectorClient: internal && self.clusterId !== undefined && plan.node?.clusterId !== self.clusterId,
+    addPath: {
+      receive: options.addPath?.receive ?? peerDefaults.addPath.receive,
+      send: options.addPath?.send ?? peerDefaults.addPath.send,
+    },
+    extendedNextHop: options.extendedNextHop ?? peerDefaults.extendedNextHop,
+    prefixLimit: prefixLimit(options),
+    importPolicy,
+    exportPolicy,
+  };
+  const { remote } = plan;
+  if ('prefix' in remote) {
+    return { dynamic: { ...wish, prefix: remote.prefix, maxPeers: options.maxDynamicPeers ?? 100 }, troubles };
+  }
+  const passive = options.passive ?? isPassive(plan, self);
+  return { peer: { ...wish, address: remote.address, port: remote.port, passive }, troubles };
+}
+
+/**
+ * In the mesh one side dials: the one whose address is the larger as a string. Both sides must compare alike, and
+ * Calico compares strings.
+ */
+function isPassive({ kind, remote }: SessionPlan, self: SpeakingNode): boolean {
+  if (kind !== 'node mesh' || 'prefix' in remote) return peerDefaults.passive;
+  return remote.address > self.addresses[familyOf(remote.address)]!.address;
+}
+
+function localAddress(plan: SessionPlan, self: SpeakingNode): Address | undefined {
+  const { remote } = plan;
+  if (plan.peer?.spec.sourceAddress === 'None' || 'prefix' in remote || plan.options.interface !== undefined) {
+    return undefined;
+  }
+  return self.addresses[familyOf(remote.address)]?.address;
+}
+
+/** `nextHopMode`, or the older `keepOriginalNextHop`, which only ever meant external peers. */
+function nextHopOf({ peer }: SessionPlan, internal: boolean): PeerWish['nextHop'] {
+  const { nextHopMode, keepOriginalNextHop } = peer?.spec ?? {};
+  if (nextHopMode !== undefined) return ({ Auto: 'auto', Self: 'self', Keep: 'keep' } as const)[nextHopMode];
+  return keepOriginalNextHop === true && !internal ? 'keep' : peerDefaults.nextHop;
+}
+
+/** What to announce as next hop for a family that the session's own address is not of. */
+function nextHopAddresses(self: SpeakingNode, families: readonly AddressFamily[]): PeerWish['nextHopAddress'] {
+  if (families.length < 2) return undefined;
+  const addresses = addressesOf(self).map((address) => [familyAnnounced(address), address]);
+  return Object.fromEntries(addresses) as NonNullable<PeerWish['nextHopAddress']>;
+}
+
+function gracefulRestart(view: ClusterView, plan: SessionPlan): PeerWish['gracefulRestart'] {
+  const { gracefulRestart: defaults } = peerDefaults;
+  const options = plan.options.gracefulRestart ?? {};
+  const { nodeMeshMaxRestartTime } = clusterConfiguration(view);
+  const restart = plan.kind === 'node mesh' ? nodeMeshMaxRestartTime : plan.peer?.spec.maxRestartTime;
+  return {
+    enabled: options.enabled ?? defaults.enabled,
+    restartSeconds: seconds(restart) ?? defaults.restartSeconds,
+    staleSecondsMax: seconds(options.staleTimeMax) ?? defaults.staleSecondsMax,
+    longLivedSeconds: seconds(options.longLivedStaleTime) ?? defaults.longLivedSeconds,
+  };
+}
+
+function prefixLimit({ prefixLimit: limit }: PeerOptionsSpec): PrefixLimit {
+  if (limit === undefined) return defaultPrefixLimit;
+  return {
+    max: limit.max,
+    warnPercent: limit.warnPercent ?? defaultPrefixLimit.warnPercent,
+    action: limit.action === 'Close' ? 'close' : 'discard',
+    idleSeconds: seconds(limit.idleTime) ?? defaultPrefixLimit.idleSeconds,
+  };
+}
+
+/** A wished password that cannot be had leaves no session: never one without (Calico makes one without). */
+function passwordOf(
+  { view, password }: SpeakerInput,
+  plan: SessionPlan,
+): { readonly text: string | undefined } | { readonly trouble: Problem } {
+  const { passwordFile } = plan.options;
+  const secret = plan.kind === 'node mesh' ? clusterConfiguration(view).nodeMeshPassword : plan.peer?.spec.password;
+  const where = passwordFile === undefined ? secret : { file: passwordFile };
+  if (where === undefined) return { text: undefined };
+  const text = password(where);
+  const bytes = text === undefined ? 0 : Buffer.byteLength(text);
+  if (text !== undefined && bytes > 0 && bytes <= PASSWORD_BYTES_MAX) return { text };
+  const place =
+    'file' in where ? `file ${where.file}` : `Secret ${where.secretKeyRef.name}, key ${where.secretKeyRef.key}`;
+  const remedy =
+    'file' in where ? '' : '; without Kubernetes, put it into a file and name that in PeerOptions passwordFile';
+  const problem =
+    bytes > PASSWORD_BYTES_MAX ? `is longer than ${PASSWORD_BYTES_MAX} bytes` : 'cannot be read or is empty';
+  const isMesh = plan.peer === undefined;
+  return {
+    trouble: {
+      kind: isMesh ? 'BGPConfiguration' : 'BGPPeer',
+      name: plan.peer?.metadata.name ?? 'default',
+      path: isMesh ? 'spec.nodeMeshPassword' : 'spec.password',
+      message: `the password (${place}) ${problem}: no session with ${plan.name} until it can be used${remedy}`,
+    },
+  };
+}
+
+function endpoints(view: ClusterView, self: SpeakingNode, port: number): Endpoint[] {
+  const own = addressesOf(self);
+  if (nodeConfiguration(view, self.name).bindMode === 'NodeIP') return own.map((address) => ({ address, port }));
+  return own.map((address) => ({ address: familyOf(address) === 4 ? ANY_V4 : ANY_V6, port }));
+}
+
+const ANY_V4 = parseAddress('0.0.0.0');
+const ANY_V6 = parseAddress('::');
+
+/** The IPv4 address; for a node without one a number made from its name, as with Calico's `hash` (RFC 6286: not 0). */
+function routerIdOf(self: SpeakingNode): Address {
+  const v4 = self.addresses[4]?.address;
+  if (v4 !== undefined) return v4;
+  const hash = fnv32(self.name) || 1;
+  return addressFromBytes(Uint8Array.of(hash >>> 24, hash >>> 16, hash >>> 8, hash));
+}
+
+function unknownNode(name: string, self: SpeakingNode | undefined): Problem {
+  const message =
+    self === undefined
+      ? `there is no Node of this name: create it, or say with --node which one this is`
+      : `has no address: give it spec.bgp.ipv4Address or spec.bgp.ipv6Address`;
+  return { kind: 'Node', name, message };
+}
+
+const roles = {
+  Provider: 'provider',
+  RouteServer: 'routeServer',
+  RouteServerClient: 'routeServerClient',
+  Customer: 'customer',
+  Peer: 'peer',
+} as const satisfies Record<NonNullable<PeerOptionsSpec['role']>, Role>;
+
+function familyOfRemote({ remote }: SessionPlan): AddressFamily {
+  const family = 'prefix' in remote ? familyOfPrefix(remote.prefix) : familyOf(remote.address);
+  return family === 4 ? 'ipv4-unicast' : 'ipv6-unicast';
+}
+
+/** Whole seconds of a duration, rounded up: one below a second must not become none. */
+function seconds(duration: string | undefined): number | undefined {
+  return duration === undefined ? undefined : Math.ceil(parseDuration(duration) / 1000);
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The fields that have a value. */
+function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+}
+
+function unique(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}

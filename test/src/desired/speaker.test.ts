@@ -1,0 +1,445 @@
+// Which sessions a node has, and on which terms.
+import { describe, expect, it } from 'vitest';
+import { type Prefix, parseAddress } from '#ip';
+import type { PeerWish, SpeakerWish } from '../../../bgp/wish.ts';
+import { type ClusterView, type SpeakerInput, desiredSpeaker } from '../../../src/desired/index.ts';
+import { bgpConfiguration, bgpPeer, node, peerOptions, pool, prefixes } from '../../support/resources.ts';
+
+const emptyView: ClusterView = {
+  nodes: [],
+  pools: [],
+  bgpConfigurations: [],
+  peers: [],
+  filters: [],
+  peerOptions: [],
+  reservations: [],
+};
+
+const nodes = [
+  node('w1', { ipv4Address: '10.0.0.9/24', ipv6Address: 'fd00::9/64' }, { rack: 'a' }),
+  node('w2', { ipv4Address: '10.0.0.12/24', ipv6Address: 'fd00::12/64' }, { rack: 'a' }),
+  node('w3', { ipv4Address: '10.0.0.13/24' }, { rack: 'b' }),
+];
+const noMesh = bgpConfiguration({ nodeToNodeMeshEnabled: false });
+const tor = bgpPeer('tor', { peerIP: '10.0.0.254', asNumber: 65001 });
+
+function desired(view: Partial<ClusterView>, name = 'w1', extra: Partial<SpeakerInput> = {}) {
+  return desiredSpeaker({
+    view: { ...emptyView, nodes, ...view },
+    node: name,
+    ownBlocks: [],
+    ownAddresses: [],
+    password: () => undefined,
+    ...extra,
+  });
+}
+
+function wish(view: Partial<ClusterView>, name = 'w1', extra: Partial<SpeakerInput> = {}): SpeakerWish {
+  return desired(view, name, extra).wish!;
+}
+
+const peers = (view: Partial<ClusterView>, name = 'w1'): readonly PeerWish[] => wish(view, name).peers;
+const names = (view: Partial<ClusterView>, name = 'w1'): string[] => peers(view, name).map((peer) => peer.name);
+const only = (view: Partial<ClusterView>, name = 'w1'): PeerWish => {
+  const all = peers({ bgpConfigurations: [noMesh], ...view }, name);
+  expect(all).toHaveLength(1);
+  return all[0]!;
+};
+
+describe('the node itself', () => {
+  it('has Calico’s AS number, its IPv4 address as router ID, and listens on port 179 everywhere', () => {
+    expect(wish({})).toMatchObject({
+      asn: 64512,
+      routerId: '10.0.0.9',
+      listen: [
+        { address: '0.0.0.0', port: 179 },
+        { address: '::', port: 179 },
+      ],
+    });
+  });
+  it('has an AS number of its own where its Node says so, and otherwise the cluster’s', () => {
+    const configuration = bgpConfiguration({ asNumber: 64999 });
+    const mine = node('w1', { ipv4Address: '10.0.0.9/24', asNumber: 65100 });
+    expect(wish({ bgpConfigurations: [configuration] }).asn).toBe(64999);
+    expect(wish({ bgpConfigurations: [configuration], nodes: [mine] }).asn).toBe(65100);
+  });
+  it('listens on its own addresses alone with bindMode NodeIP, and where it is told', () => {
+    const configuration = bgpConfiguration({ bindMode: 'NodeIP', listenPort: 1790 });
+    const forNode = bgpConfiguration({ listenPort: 1791 }, 'node.w1');
+    const ports = (extra: Partial<SpeakerInput>): unknown =>
+      wish({ bgpConfigurations: [configuration, forNode] }, 'w1', extra).listen;
+    expect(ports({})).toEqual([
+      { address: '10.0.0.9', port: 1791 },
+      { address: 'fd00::9', port: 1791 },
+    ]);
+    expect(ports({ listenPort: 0 })).toMatchObject([{ port: 0 }, { port: 0 }]);
+  });
+  it('has a router ID even without an IPv4 address', () => {
+    const six = node('w1', { ipv6Address: 'fd00::9/64' });
+    expect(wish({ nodes: [six] }).routerId).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+  });
+  it('has no wish, and says why, while there is no such Node or it has no address', () => {
+    expect(desired({}, 'nobody')).toEqual({
+      troubles: [
+        expect.objectContaining({ kind: 'Node', name: 'nobody', message: expect.stringContaining('create it') }),
+      ],
+    });
+    expect(desired({ nodes: [node('w1')] }).troubles[0]!.message).toContain('has no address');
+  });
+});
+
+describe('the node-to-node mesh', () => {
+  it('has one session for each node and family, over that family’s addresses', () => {
+    expect(peers({}).map(({ name, address, families }) => [name, address, families])).toEqual([
+      ['w2', '10.0.0.12', ['ipv4-unicast']],
+      ['w2/v6', 'fd00::12', ['ipv6-unicast']],
+      ['w3', '10.0.0.13', ['ipv4-unicast']],
+    ]);
+  });
+  it('is dialled by the side whose address is the larger string, as Calico has it', () => {
+    // As strings "10.0.0.9" > "10.0.0.12": w1 dials, although its number is the smaller.
+    const passive = (name: string, other: string): boolean =>
+      peers({}, name).find((peer) => peer.name === other)!.passive;
+    expect([passive('w1', 'w2'), passive('w2', 'w1')]).toEqual([false, true]);
+    expect([passive('w2', 'w3'), passive('w3', 'w2')]).toEqual([true, false]);
+    expect([passive('w1', 'w2/v6'), passive('w2', 'w1/v6')]).toEqual([false, true]);
+  });
+  it('uses the node’s own address, the other node’s AS number and port', () => {
+    const other = node('w2', { ipv4Address: '10.0.0.12/24', asNumber: 65100 });
+    const configuration = bgpConfiguration({ listenPort: 1790 }, 'node.w2');
+    const [peer] = peers({ nodes: [nodes[0]!, other], bgpConfigurations: [configuration] });
+    expect(peer).toMatchObject({ kind: 'node mesh', asn: 65100, port: 1790, localAddress: '10.0.0.9' });
+  });
+  it('can be switched off', () => {
+    expect(names({ bgpConfigurations: [noMesh] })).toEqual([]);
+  });
+  it('leaves out route reflectors, which have no mesh themselves', () => {
+    const reflector = node('w2', { ipv4Address: '10.0.0.12/24', routeReflectorClusterID: parseAddress('1.0.0.1') });
+    const view = { nodes: [nodes[0]!, reflector, nodes[2]!] };
+    expect([names(view), names(view, 'w2')]).toEqual([['w3'], []]);
+  });
+  it('takes its password and restart time from the BGPConfiguration', () => {
+    const configuration = bgpConfiguration({
+      nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'k' } },
+      nodeMeshMaxRestartTime: '3m',
+    });
+    const { peers: found } = wish({ bgpConfigurations: [configuration] }, 'w1', { password: () => 'secret' });
+    expect(found[0]).toMatchObject({ password: 'secret', gracefulRestart: { restartSeconds: 180 } });
+  });
+});
+
+describe('a BGPPeer', () => {
+  it('is global without a node, and node specific with one or a selector', () => {
+    const kinds = (spec: object): string => only({ peers: [bgpPeer('p', { ...tor.spec, ...spec })] }).kind;
+    expect([kinds({}), kinds({ node: 'w1' }), kinds({ nodeSelector: 'all()' })]).toEqual([
+      'global',
+      'node specific',
+      'node specific',
+    ]);
+  });
+  it('is for the nodes that it names or selects', () => {
+    const rack = bgpPeer('rack', { ...tor.spec, nodeSelector: "rack == 'b'" });
+    const one = bgpPeer('one', { peerIP: '10.0.0.253', asNumber: 65002, node: 'w2' });
+    const view = { peers: [rack, one], bgpConfigurations: [noMesh] };
+    expect([names(view), names(view, 'w2'), names(view, 'w3')]).toEqual([[], ['one'], ['rack']]);
+  });
+  it('is used once where two say the same address and port: the global one wins', () => {
+    const global = bgpPeer('z-global', tor.spec);
+    const specific = bgpPeer('a-specific', { ...tor.spec, nodeSelector: 'all()' });
+    expect(only({ peers: [specific, global] }).name).toBe('z-global');
+  });
+  it('is two sessions where the ports differ', () => {
+    const other = bgpPeer('other', { peerIP: '10.0.0.254:1179', asNumber: 65001 });
+    expect(names({ peers: [tor, other], bgpConfigurations: [noMesh] })).toEqual(['tor', 'other']);
+  });
+  it.each([
+    ['10.0.0.254', '10.0.0.254', 179, 'ipv4-unicast'],
+    ['10.0.0.254:1179', '10.0.0.254', 1179, 'ipv4-unicast'],
+    ['fd00::fe', 'fd00::fe', 179, 'ipv6-unicast'],
+    ['[fd00::fe]:1179', 'fd00::fe', 1179, 'ipv6-unicast'],
+  ])('reads the address %s', (peerIP, address, port, family) => {
+    const peer = only({ peers: [bgpPeer('p', { peerIP, asNumber: 1 })] });
+    expect(peer).toMatchObject({ address, port, families: [family] });
+  });
+  it('never leads to the node itself', () => {
+    const everybody = bgpPeer('p', { peerIP: '10.0.0.9', asNumber: 64512 });
+    expect(names({ peers: [everybody], bgpConfigurations: [noMesh] })).not.toContain('p');
+  });
+  it('takes the place of the mesh session with the same address', () => {
+    const explicit = bgpPeer('special', { node: 'w1', peerIP: '10.0.0.12', asNumber: 64512 });
+    expect(names({ peers: [explicit] })).toEqual(['w2/v6', 'w3', 'special']);
+  });
+  it('may be called like a node', () => {
+    const namesake = bgpPeer('w2', tor.spec);
+    expect(names({ peers: [namesake] })).toEqual(['w2', 'w2/v6', 'w3', 'w2/global']);
+  });
+  it('for an address family that the node has no address of is reported', () => {
+    const six = bgpPeer('six', { peerIP: 'fd00::fe', asNumber: 65001 });
+    expect(desired({ peers: [six] }, 'w3').troubles).toEqual([
+      {
+        kind: 'BGPPeer',
+        name: 'six',
+        path: 'spec.peerIP',
+        message: 'w3 has no IPv6 address: no session with fd00::fe',
+      },
+    ]);
+  });
+  it('for workloads is reported, not passed over in silence', () => {
+    const workloads = bgpPeer('pods', { localWorkloadSelector: 'all()', asNumber: 65001 });
+    expect(desired({ peers: [workloads] }).troubles).toMatchObject([{ path: 'spec.localWorkloadSelector' }]);
+  });
+
+  it('carries Calico’s fields into the session', () => {
+    const peer = only({
+      peers: [
+        bgpPeer('p', {
+          ...tor.spec,
+          localASNumber: 65200,
+          sourceAddress: 'None',
+          nextHopMode: 'Self',
+          keepaliveTime: '10s',
+          maxRestartTime: '2m30s',
+          numAllowedLocalASNumbers: 2,
+          ttlSecurity: 3,
+        }),
+      ],
+    });
+    expect(peer).toMatchObject({
+      localAsn: 65200,
+      nextHop: 'self',
+      keepaliveSeconds: 10,
+      gracefulRestart: { restartSeconds: 150 },
+      allowOwnAs: 2,
+      ttlSecurityHops: 3,
+      passive: false,
+      holdSeconds: 90,
+      prefixLimit: { max: 100_000, action: 'discard' },
+    });
+    expect(peer.localAddress).toBeUndefined();
+  });
+  it('keeps the next hop with keepOriginalNextHop, but only towards external peers', () => {
+    const hop = (asNumber: number): string =>
+      only({ peers: [bgpPeer('p', { ...tor.spec, asNumber, keepOriginalNextHop: true })] }).nextHop;
+    expect([hop(65001), hop(64512)]).toEqual(['keep', 'auto']);
+  });
+});
+
+describe('a peerSelector', () => {
+  const toRackB = bgpPeer('b', {
+    nodeSelector: "rack == 'a'",
+    peerSelector: "rack == 'b'",
+    localASNumber: 65200,
+    numAllowedLocalASNumbers: 3,
+  });
+  const view = { peers: [toRackB], bgpConfigurations: [noMesh] };
+
+  it('leads to every node that it selects', () => {
+    expect(names(view)).toEqual(['b/w3']);
+  });
+  it('leads back, too, without a BGPPeer that says so', () => {
+    expect(peers(view, 'w3').map(({ name, kind, address }) => [name, kind, address])).toEqual([
+      ['b/w1', 'node specific', '10.0.0.9'],
+      ['b/w2', 'node specific', '10.0.0.12'],
+    ]);
+  });
+  it('does not lead back with reversePeering Manual', () => {
+    const manual = bgpPeer('b', { ...toRackB.spec, reversePeering: 'Manual' });
+    expect(names({ ...view, peers: [manual] }, 'w3')).toEqual([]);
+  });
+  it('takes no notice of localASNumber and numAllowedLocalASNumbers', () => {
+    expect(peers(view)[0]!.localAsn).toBeUndefined();
+    expect(peers(view)[0]!.allowOwnAs).toBe(0);
+  });
+  it('leads back from a peerIP that is a node’s, if AS number and port are the node’s', () => {
+    const direct = (extra: object): string[] =>
+      names(
+        {
+          peers: [bgpPeer('d', { node: 'w1', peerIP: '10.0.0.13', asNumber: 64512, ...extra })],
+          bgpConfigurations: [noMesh],
+        },
+        'w3',
+      );
+    expect([direct({}), direct({ asNumber: 65001 }), direct({ peerIP: '10.0.0.13:1790' })]).toEqual([['d/w1'], [], []]);
+  });
+});
+
+describe('a route reflector', () => {
+  const clusterId = parseAddress('1.0.0.1');
+  const reflector = (name: string, address: string, id = clusterId) =>
+    node(name, { ipv4Address: `${address}/24`, routeReflectorClusterID: id }, { reflector: 'true' });
+  const view = {
+    nodes: [nodes[2]!, reflector('r1', '10.0.0.31'), reflector('r2', '10.0.0.32')],
+    peers: [bgpPeer('rr', { nodeSelector: 'all()', peerSelector: "reflector == 'true'" })],
+  };
+
+  it('has the other nodes as clients, but not its twin of the same cluster', () => {
+    expect(wish(view, 'r1').clusterId).toBe(clusterId);
+    expect(peers(view, 'r1').map(({ name, routeReflectorClient }) => [name, routeReflectorClient])).toEqual([
+      ['rr/r2', false],
+      ['rr/w3', true],
+    ]);
+  });
+  it('takes a reflector of another cluster for a client, as Calico does', () => {
+    const other = {
+      ...view,
+      nodes: [reflector('r1', '10.0.0.31'), reflector('r2', '10.0.0.32', parseAddress('2.0.0.2'))],
+    };
+    expect(peers(other, 'r1')[0]).toMatchObject({ name: 'rr/r2', routeReflectorClient: true });
+  });
+  it('has no client in another AS', () => {
+    const external = { ...view, peers: [tor] };
+    expect(peers(external, 'r1')[0]).toMatchObject({ name: 'tor', routeReflectorClient: false });
+  });
+  it('is what the other nodes talk to', () => {
+    expect(names(view, 'w3')).toEqual(['rr/r1', 'rr/r2']);
+  });
+});
+
+describe('a password', () => {
+  const secret = bgpPeer('tor', { ...tor.spec, password: { secretKeyRef: { name: 'bgp', key: 'tor' } } });
+  const ask = (password: SpeakerInput['password'], view: Partial<ClusterView> = {}) =>
+    desired({ peers: [secret], bgpConfigurations: [noMesh], ...view }, 'w1', { password });
+
+  it('goes into the session', () => {
+    expect(ask(() => 'geheim').wish!.peers[0]!.password).toBe('geheim');
+  });
+  it.each([
+    ['is missing', undefined, 'cannot be read or is empty'],
+    ['is empty', '', 'cannot be read or is empty'],
+    ['is longer than the kernel takes', 'x'.repeat(81), 'is longer than 80 bytes'],
+  ])('that %s leaves no session, and a trouble that says who must act', (_, password, text) => {
+    const { wish: found, troubles } = ask(() => password);
+    expect(found!.peers).toEqual([]);
+    expect(troubles).toMatchObject([{ kind: 'BGPPeer', name: 'tor', message: expect.stringContaining(text) }]);
+    expect(troubles[0]!.message).toContain('Secret bgp, key tor');
+  });
+  it('from a file is used instead of the Secret', () => {
+    const options = peerOptions('o', { peers: ['tor'], passwordFile: 'secrets/tor' });
+    const { wish: found } = ask((where) => ('file' in where ? where.file : undefined), { peerOptions: [options] });
+    expect(found!.peers[0]!.password).toBe('secrets/tor');
+  });
+  it('of the mesh that cannot be had leaves no mesh', () => {
+    const configuration = bgpConfiguration({ nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'k' } } });
+    const { wish: found, troubles } = desired({ bgpConfigurations: [configuration] });
+    expect([found!.peers, troubles.map(({ path }) => path)]).toEqual([[], Array(3).fill('spec.nodeMeshPassword')]);
+  });
+});
+
+describe('PeerOptions', () => {
+  const labelled = bgpPeer('tor', tor.spec, { side: 'left' });
+  const all = [
+    peerOptions('a-by-name', { peers: ['tor'], holdTime: '9s' }),
+    peerOptions('b-by-label', { peerSelector: "side == 'left'", holdTime: '30s', connectRetryTime: '7s' }),
+    peerOptions('c-default', { holdTime: '60s', connectRetryTime: '8s', passive: true }),
+    peerOptions('d-mesh', { mesh: true, holdTime: '20s' }),
+  ];
+
+  it('hold field by field, the more particular one first', () => {
+    const peer = only({ peers: [labelled], peerOptions: all });
+    expect(peer).toMatchObject({ holdSeconds: 9, connectRetrySeconds: 7, passive: true });
+  });
+  it('for the mesh are for the mesh, over the default', () => {
+    expect(peers({ peerOptions: all })[0]).toMatchObject({ holdSeconds: 20, connectRetrySeconds: 8 });
+  });
+  it('for other peers do not apply', () => {
+    const others = all.filter(({ spec }) => spec.peers ?? spec.peerSelector);
+    expect(only({ peers: [bgpPeer('else', tor.spec)], peerOptions: others }).holdSeconds).toBe(90);
+  });
+  it('of equal rank: the later name wins', () => {
+    const twice = [peerOptions('b', { holdTime: '2s' }), peerOptions('a', { holdTime: '1s' })];
+    expect(only({ peers: [tor], peerOptions: twice }).holdSeconds).toBe(2);
+  });
+  it('reach every term of the session', () => {
+    const options = peerOptions('o', {
+      families: ['ipv4-unicast', 'ipv6-unicast'],
+      prefixLimit: { max: 10, warnPercent: 50, action: 'Close', idleTime: '1m' },
+      gracefulRestart: { enabled: false, staleTimeMax: '4m', longLivedStaleTime: '1h' },
+      role: 'RouteServerClient',
+      addPath: { receive: false, send: 2 },
+      extendedNextHop: true,
+      interface: 'eth1',
+      shutdown: 'moving house',
+    });
+    expect(only({ peers: [tor], peerOptions: [options] })).toMatchObject({
+      families: ['ipv4-unicast', 'ipv6-unicast'],
+      nextHopAddress: { 'ipv4-unicast': '10.0.0.9', 'ipv6-unicast': 'fd00::9' },
+      prefixLimit: { max: 10, warnPercent: 50, action: 'close', idleSeconds: 60 },
+      gracefulRestart: { enabled: false, restartSeconds: 120, staleSecondsMax: 240, longLivedSeconds: 3600 },
+      role: 'routeServerClient',
+      addPath: { receive: false, send: 2 },
+      extendedNextHop: true,
+      interface: 'eth1',
+      shutdown: 'moving house',
+    });
+  });
+  it('make peers come from anywhere in a prefix', () => {
+    const [prefix] = prefixes('10.9.0.0/24') as [Prefix];
+    const options = peerOptions('o', { peers: ['any'], dynamicPrefix: prefix, maxDynamicPeers: 5 });
+    const { peers: found, dynamicPeers } = wish({
+      peers: [bgpPeer('any', { asNumber: 65001 })],
+      peerOptions: [options],
+      bgpConfigurations: [noMesh],
+    });
+    expect(found).toEqual([]);
+    expect(dynamicPeers).toMatchObject([{ name: 'any', prefix, maxPeers: 5, asn: 65001, families: ['ipv4-unicast'] }]);
+  });
+});
+
+describe('what a node announces', () => {
+  const pools = [pool('pods', '10.82.0.0/16')];
+  const ownBlocks = prefixes('10.82.0.64/26');
+  const ownAddresses = ['10.82.0.65', '10.82.7.1', '10.99.0.1'].map(parseAddress);
+  const announced = (view: Partial<ClusterView>) =>
+    wish({ pools, ...view }, 'w1', { ownBlocks, ownAddresses }).originated;
+
+  it('is its blocks, and single addresses only out of others’ blocks in a pool', () => {
+    expect(announced({}).map(({ prefix }) => prefix)).toEqual(['10.82.0.64/26', '10.82.7.1/32']);
+  });
+  it('has Calico’s LOCAL_PREF, so that a mixed cluster prefers neither kind of node', () => {
+    expect(announced({})[0]!.localPref).toBe(2_147_482_623);
+  });
+  it('has another LOCAL_PREF where the priority is set', () => {
+    const configuration = bgpConfiguration({ ipv4NormalRoutePriority: 2000 });
+    expect(announced({ bgpConfigurations: [configuration] })[0]!.localPref).toBe(2_147_483_647 - 2000);
+  });
+  it('carries the communities of prefixAdvertisements, by value and by name', () => {
+    const configuration = bgpConfiguration({
+      communities: [{ name: 'gold', value: '64512:300:100' }],
+      prefixAdvertisements: [{ cidr: pools[0]!.spec.cidr, communities: ['gold', '64512:120'] }],
+    });
+    expect(announced({ bgpConfigurations: [configuration] })[0]).toMatchObject({
+      communities: [((64512 << 16) >>> 0) + 120],
+      largeCommunities: [[64512, 300, 100]],
+    });
+  });
+  it('takes the node’s own prefixAdvertisements, and reports a community that has no value', () => {
+    const cluster = bgpConfiguration({ prefixAdvertisements: [{ cidr: pools[0]!.spec.cidr, communities: ['1:1'] }] });
+    const own = bgpConfiguration(
+      { prefixAdvertisements: [{ cidr: pools[0]!.spec.cidr, communities: ['gold'] }] },
+      'node.w1',
+    );
+    const view = { pools, bgpConfigurations: [cluster, own] };
+    expect(announced(view)[0]!.communities).toBeUndefined();
+    expect(desired(view).troubles).toMatchObject([{ message: expect.stringContaining('no community named "gold"') }]);
+  });
+  it('includes the ranges of services, but not on a node that takes no part in load balancing', () => {
+    const [cidr, balanced] = prefixes('10.96.0.0/16', '203.0.113.0/24') as [Prefix, Prefix];
+    const configuration = bgpConfiguration({
+      serviceClusterIPs: [{ cidr }],
+      serviceLoadBalancerIPs: [{ cidr: balanced }],
+    });
+    const label = { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' };
+    const excluded = node('w1', { ipv4Address: '10.0.0.9/24' }, label);
+    const ranges = (view: Partial<ClusterView>): Prefix[] =>
+      announced({ pools: [], bgpConfigurations: [configuration], ...view }).map(({ prefix }) => prefix);
+    expect([ranges({}), ranges({ nodes: [excluded] })]).toEqual([['10.82.0.64/26', cidr, balanced], ['10.82.0.64/26']]);
+  });
+  it('leaves out the range of load balancers without aggregation', () => {
+    const [cidr] = prefixes('203.0.113.0/24') as [Prefix];
+    const configuration = bgpConfiguration({
+      serviceLoadBalancerIPs: [{ cidr }],
+      serviceLoadBalancerAggregation: 'Disabled',
+    });
+    expect(announced({ bgpConfigurations: [configuration] }).map(({ prefix }) => prefix)).not.toContain(cidr);
+  });
+});
