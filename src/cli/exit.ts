@@ -1,0 +1,17 @@
+// Exit codes of manxctl, and the error that carries one to the end of the program.
+
+export const exitCodes = { good: 0, degraded: 1, usage: 2, unreachable: 3 } as const;
+export type Ending = keyof typeof exitCodes;
+
+/** A failure that is explained already: the first line says what, the others what to do. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly ending: Ending;
+  readonly lines: readonly string[];
+
+  constructor(ending: Ending, lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.ending = ending;
+    this.lines = lines;
+  }
+}

@@ -1,0 +1,37 @@
+// manxctl: the entry file. Everything it does is in program.ts; here errors become sentences and exit codes.
+import { CommanderError } from 'commander';
+import { ApiError } from './client.ts';
+import { CliError, exitCodes } from './exit.ts';
+import { formatProblem } from './problems.ts';
+import { createProgram } from './program.ts';
+
+// `manxctl bgp routes | head`: the reader has enough, and that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Says what went wrong on standard error. @returns the exit code */
+function report(error: unknown): number {
+  // Commander has printed its own words; --help and --version come as errors with code 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.good : exitCodes.usage;
+  if (error instanceof CliError) {
+    say(error.lines[0] ?? '', error.lines.slice(1));
+    return exitCodes[error.ending];
+  }
+  if (error instanceof ApiError) {
+    say(error.message, error.problems.map(formatProblem));
+    return exitCodes.degraded;
+  }
+  throw error;
+}
+
+function say(headline: string, details: readonly string[]): void {
+  process.stderr.write([`manxctl: ${headline}`, ...details.map((detail) => `  ${detail}`), ''].join('\n'));
+}

@@ -1,0 +1,209 @@
+// The commands of manxctl and their options, as --help lists them. What each does is in commands/.
+import { Argument, Command, Option } from 'commander';
+import { join } from 'node:path';
+import { formatJson } from '../resources/json.ts';
+import { formatYaml } from '../resources/yaml.ts';
+import { version } from '../version.ts';
+import { bgpPeer, bgpPeerDo } from './commands/bgp-peer.ts';
+import { bgpPeers } from './commands/bgp-peers.ts';
+import { bgpRoutes } from './commands/bgp-routes.ts';
+import { applyFiles } from './commands/apply.ts';
+import { deleteResources } from './commands/delete.ts';
+import { fibRoutes } from './commands/fib-routes.ts';
+import { getResources } from './commands/get.ts';
+import { ipamCheck, ipamShow } from './commands/ipam-show.ts';
+import { nodeCleanup } from './commands/node-cleanup.ts';
+import { nodeStatus } from './commands/node-status.ts';
+import { showVersion } from './commands/version.ts';
+import { connectApi } from './client.ts';
+import type { Context, OutputFormat } from './context.ts';
+import { exitCodes } from './exit.ts';
+import { paintFor } from './paint.ts';
+import { type ResourceAccess, openResources } from './resource-access.ts';
+
+/** Options of the whole program: they may stand before or behind the command. */
+interface GlobalOptions {
+  readonly output?: OutputFormat;
+  readonly run: string;
+  readonly socket?: string;
+  readonly config?: string;
+  readonly datastore?: string;
+}
+
+export function createProgram(): Command {
+  const program = new Command('manxctl')
+    .description('Shows and changes what the routing agent of this node does.')
+    .version(`manxctl ${version}`)
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['wide', 'json', 'yaml']))
+    .addOption(new Option('--run <dir>', 'run directory of the agent').env('MANX_RUN').default('/run/manx'))
+    .option('--socket <path>', 'its API socket (default: agent.sock in the run directory)')
+    .option('--config <dir>', 'configuration folder to work on when no agent answers (get, create, apply, delete)')
+    .option('--datastore <dir>', 'datastore folder beside --config')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'manxctl: ')) })
+    .showHelpAfterError('  manxctl --help lists what there is')
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 good, 1 degraded or refused, 2 wrong usage, 3 no agent answers.');
+  addNodeCommands(program);
+  addResourceCommands(program);
+  addIpamCommands(program);
+  addBgpCommands(program);
+  addFibCommands(program);
+  program
+    .command('version')
+    .description("this program's version and the agent's")
+    .action(act((context) => showVersion(context)));
+  return program;
+}
+
+function addNodeCommands(program: Command): void {
+  const node = group(program, 'node', 'this node');
+  node
+    .command('status')
+    .description('how this node does, and why if not well')
+    .action(act((context) => nodeStatus(context)));
+  node
+    .command('cleanup')
+    .description("uninstall: remove Manx's routes from the kernel")
+    .option('--yes', 'do it: pods of this node lose their routes')
+    .action(act((context, command) => nodeCleanup(context, command.opts<{ yes?: true }>())));
+}
+
+function addResourceCommands(program: Command): void {
+  program
+    .command('get')
+    .description('show resources')
+    .argument('<kind>', 'node, ippool, bgppeer, bgpconfig, bgpfilter, ipreservation, peeroptions, ipamconfig, …')
+    .argument('[name...]')
+    .action(act((context, command) => getResources(context, access(command), command.args)));
+  for (const [verb, description] of [
+    ['apply', 'create resources, or change those that are there'],
+    ['create', 'create resources; those that are there stay as they are'],
+  ] as const) {
+    program
+      .command(verb)
+      .description(description)
+      .requiredOption('-f, --filename <file...>', 'YAML or JSON, a folder of it, or - for standard input')
+      .action(
+        act((context, command) =>
+          applyFiles(context, access(command), verb, command.opts<{ filename: string[] }>().filename),
+        ),
+      );
+  }
+  program
+    .command('delete')
+    .description('delete resources')
+    .argument('[kind]')
+    .argument('[name...]')
+    .option('-f, --filename <file...>', 'delete what these files describe')
+    .option('--skip-not-exists', 'what is not there is no error')
+    .action(act((context, command) => deleteResources(context, access(command), command.args, command.opts())));
+}
+
+function addIpamCommands(program: Command): void {
+  const ipam = group(program, 'ipam', 'addresses');
+  ipam
+    .command('check')
+    .description("what is wrong in IPAM's data")
+    .action(act((context) => ipamCheck(context)));
+  ipam
+    .command('show')
+    .description('how many addresses are in use')
+    .option('--show-blocks', 'also by block')
+    .option('--show-borrowed', 'only addresses that lie in a block of another node')
+    .option('--show-configuration', 'how addresses are given')
+    .option('--ip <address>', 'who has this address')
+    .action(act((context, command) => ipamShow(context, command.opts())));
+}
+
+function addBgpCommands(program: Command): void {
+  const bgp = group(program, 'bgp', 'sessions and routes of the BGP speaker');
+  bgp
+    .command('peers')
+    .description('all sessions')
+    .action(act((context) => bgpPeers(context)));
+  bgp
+    .command('peer')
+    .description('everything about one session')
+    .argument('<name>', 'name or address')
+    .addOption(new Option('--refresh', 'ask the peer for its routes again').conflicts('reset'))
+    .option('--reset', 'end the session; it comes back by itself')
+    .action(
+      act(async (context, command) => {
+        const [name = ''] = command.args;
+        const { refresh, reset } = command.opts<{ refresh?: true; reset?: true }>();
+        if (refresh) return bgpPeerDo(context, name, 'refresh');
+        return reset ? bgpPeerDo(context, name, 'reset') : bgpPeer(context, name);
+      }),
+    );
+  bgp
+    .command('routes')
+    .description('routes, or everything about one')
+    .argument('[prefix]', 'a prefix, or an address for the longest prefix that contains it')
+    .addOption(new Option('--family <family>').choices(['ipv4-unicast', 'ipv6-unicast']))
+    .option('--peer <name>', 'only paths from this peer')
+    .option('--limit <n>', 'prefixes at most (1000)')
+    .action(
+      act((context, command) => {
+        const [prefix] = command.args;
+        return bgpRoutes(context, { ...(prefix !== undefined && { prefix }), ...command.opts() });
+      }),
+    );
+}
+
+function addFibCommands(program: Command): void {
+  const fib = group(program, 'fib', "this node's routes in the kernel");
+  fib
+    .command('routes')
+    .description('all of them')
+    .action(act((context) => fibRoutes(context, 'all')));
+  fib
+    .command('diff')
+    .description('only what is not as it should be, and why')
+    .action(act((context) => fibRoutes(context, 'differing')));
+}
+
+function group(program: Command, name: string, description: string): Command {
+  const command = program.command(name).description(description);
+  command.addArgument(new Argument('[command]').argOptional()).action(() => command.help({ error: true }));
+  return command;
+}
+
+function access(command: Command): () => Promise<ResourceAccess & AsyncDisposable> {
+  const { config, datastore, ...options } = command.optsWithGlobals<GlobalOptions>();
+  return () => openResources(connectApi(socketOf(options)), config, datastore);
+}
+
+function socketOf({ socket, run }: Pick<GlobalOptions, 'socket' | 'run'>): string {
+  return socket ?? join(run, 'agent.sock');
+}
+
+/** Gives a command what it needs; commander passes the command last, whatever arguments come before. */
+function act(run: (context: Context, command: Command) => Promise<void>): (...passed: unknown[]) => Promise<void> {
+  return (...passed) => {
+    const command = passed.at(-1) as Command;
+    return run(createContext(command.optsWithGlobals<GlobalOptions>()), command);
+  };
+}
+
+function createContext(options: GlobalOptions): Context {
+  const format = options.output ?? 'text';
+  const paint = paintFor(process.stdout);
+  const print = (lines: readonly string[]): void =>
+    void process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+  return {
+    api: connectApi(socketOf(options)),
+    format,
+    paint,
+    now: () => Date.now(),
+    print,
+    show: (value, render) => {
+      if (format === 'json') process.stdout.write(`${formatJson(value, 2)}\n`);
+      else if (format === 'yaml') process.stdout.write(`${formatYaml(value).trimEnd()}\n`);
+      else print(render({ wide: format === 'wide', paint }));
+    },
+    degraded: () => {
+      process.exitCode = exitCodes.degraded;
+    },
+  };
+}
