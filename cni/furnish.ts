@@ -39,16 +39,17 @@ export async function furnish(netns: string, plan: Plan, around: Surroundings): 
   return routes;
 }
 
-async function furnishHost({ sysctls, lines, routes }: HostHalf, around: Surroundings): Promise<void> {
+async function furnishHost({ sysctls, up, routes }: HostHalf, around: Surroundings): Promise<void> {
   await around.sysctls.write(sysctls);
-  const all = [...lines, ...routes.map(({ words }) => `route add ${words}`)];
-  const answers = await around.batch.run(all);
-  for (const [index, line] of all.entries()) {
-    const answer = answers[index]!;
-    const route = routes[index - lines.length];
+  // A run of its own: `link set` makes a long-lived ip forget the link's index, and find an older one of that name.
+  const raised = await runOne(up, around);
+  if (!raised.ok) throw refused(up, raised.error);
+  const lines = routes.map(({ words }) => `route add ${words}`);
+  const answers = await around.batch.run(lines);
+  for (const [index, answer] of answers.entries()) {
     if (answer.ok) continue;
-    if (route && isTaken(answer)) await settleRoute(route, around);
-    else throw refused(line, answer.error);
+    if (!isTaken(answer)) throw refused(lines[index]!, answer.error);
+    await settleRoute(routes[index]!, around);
   }
 }
 
@@ -79,7 +80,9 @@ async function furnishPod(netns: string, half: PodHalf, around: Surroundings): P
     const answer = answers[index]!;
     const route = half.routes[index - half.lines.length];
     if (answer.ok) continue;
-    if (!route || !isTaken(answer)) throw refused(line, answer.error);
+    // Where another interface has the route to the gateway, this one has no way through it.
+    const isBehindTaken = route && half.routes.some((other) => taken.has(other) && other.family === route.family);
+    if (!route || !(isTaken(answer) || isBehindTaken)) throw refused(line, answer.error);
     taken.add(route);
   }
   return half.routes.filter((route) => !taken.has(route));

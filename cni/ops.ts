@@ -84,6 +84,7 @@ export function createOperations(options: OperationsOptions): Operations {
         log('CNI call failed', {
           code: failure.code,
           error: failure.message,
+          ...(failure.details !== undefined && { details: failure.details }),
           ...(failure.code === 999 && { cause: error }),
         });
         return { exit: 1, print: errorResult(versionToAnswerIn(request.config), failure, commandOf(request)) };

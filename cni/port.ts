@@ -31,6 +31,7 @@ export interface AssignedAddresses {
 /**
  * Runs `ip` lines on the host, one answer per line, in their order and with nothing in between; src/ passes a warm
  * `ip -batch`. Links come and go under the same name, so it must not remember their indices from one run to the next.
+ * Nothing here names a link again in a run that has changed it: see furnish.ts.
  */
 export interface HostBatch {
   run(lines: readonly string[]): Promise<readonly LineAnswer[]>;

@@ -142,8 +142,8 @@ function answers(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') resolve(false);
-      else if (error.code === 'ECONNREFUSED') void refuseFiles(path).then(() => resolve(false), reject);
+      const isDeserted = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
+      if (isDeserted) void refuseFiles(path).then(() => resolve(false), reject);
       else reject(error);
     });
   });

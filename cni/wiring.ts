@@ -38,7 +38,8 @@ export interface Plan {
 export interface HostHalf {
   /** Written while the link is down: they decide what happens when it comes up. */
   readonly sysctls: readonly Sysctl[];
-  readonly lines: readonly string[];
+  /** Brings the link up. */
+  readonly up: string;
   readonly routes: readonly HostRoute[];
 }
 
@@ -110,6 +111,8 @@ function planHost({ hostInterface, addresses, protocol }: Wiring, families: read
     { key: `${conf6}/forwarding`, value: '1' },
     // The pod's gateway must be usable at once, not after a second of asking for duplicates.
     { key: `${conf6}/accept_dad`, value: '0' },
+    // Whatever the node's default is: the link-local address must be the one that hostMac gives (0: EUI-64).
+    { key: `${conf6}/addr_gen_mode`, value: '0' },
   ];
   return {
     sysctls: [
@@ -118,11 +121,7 @@ function planHost({ hostInterface, addresses, protocol }: Wiring, families: read
       ...(families.includes(4) ? v4 : []),
       ...(families.includes(6) ? v6 : []),
     ],
-    lines: [
-      // Whatever the node's default is: the link-local address must be the one that pods have as their gateway.
-      ...(families.includes(6) ? [`link set dev ${hostInterface} addrgenmode eui64`] : []),
-      `link set dev ${hostInterface} up`,
-    ],
+    up: `link set dev ${hostInterface} up`,
     routes: addresses.map((address) => ({ address, words: hostRouteWords(address, hostInterface, protocol) })),
   };
 }

@@ -172,9 +172,10 @@ describe('ADD', () => {
 
   test('a link that was made although its line was reported as existing is taken for what it is', async () => {
     const agent = new FakeAgent();
-    const run = agent.kernel.batch.run;
+    const { batch } = agent.kernel;
+    const run: typeof batch.run = batch.run.bind(batch);
     // As when `ip` is killed after the line and the batch asks again.
-    agent.kernel.batch.run = async (lines) => {
+    batch.run = async (lines) => {
       if (lines[0]!.startsWith('link add')) await run(lines);
       return run(lines);
     };
@@ -432,7 +433,7 @@ describe('GC', () => {
   test('goes on past errors and reports them', async () => {
     const agent = new FakeAgent();
     for (const id of ['a', 'b', 'c']) await agent.do('ADD', agent.pod(id));
-    const remove = agent.records.remove;
+    const remove = agent.records.remove.bind(agent.records);
     agent.records.remove = (key) =>
       key.containerId === 'b' ? Promise.reject(new CniError(5, 'disk full')) : remove(key);
     const answer = await agent.call('GC', { id: '' }, valid());

@@ -82,14 +82,26 @@ export class Node implements AsyncDisposable {
   }
 
   /** Executes the plugin. */
-  cni(command: string, pod: PodLike, extra: object = {}, signal?: AbortSignal): Promise<Outcome> {
+  cni(command: string, pod: PodLike, extra: object = {}): Promise<Outcome> {
     const [program, ...args] = this.executable;
     return this.host.run(program, args, {
       env: this.environment(command, pod),
       input: JSON.stringify(this.config(extra)),
       mayFail: true,
-      ...(signal && { signal }),
     });
+  }
+
+  /** Executes the plugin and kills it after a while, if it still runs then. */
+  async cniKilled(command: string, pod: PodLike, afterMs: number): Promise<void> {
+    const [program, ...args] = this.executable;
+    const env = { ...process.env, ...this.environment(command, pod) };
+    const child = this.host.start(program, args, { env, stdio: ['pipe', 'ignore', 'ignore'] });
+    const end = once(child, 'exit');
+    child.stdin!.on('error', () => undefined);
+    child.stdin!.end(JSON.stringify(this.config()));
+    const timer = setTimeout(() => child.kill('SIGKILL'), afterMs);
+    await end;
+    clearTimeout(timer);
   }
 
   async add(pod: PodLike, extra: object = {}): Promise<AddResult> {
@@ -108,12 +120,12 @@ export class Node implements AsyncDisposable {
   }
 
   /** Everything that attachments leave on a node: for a test that wants none of it. */
-  async remains(): Promise<object> {
+  async remains(): Promise<Remains> {
     const links = JSON.parse((await this.host.ip('-j link show type veth')) || '[]') as { ifname: string }[];
     return {
       links: links.map(({ ifname }) => ifname).filter((name) => name.startsWith('cali')),
-      routes: (await this.host.ip('-j route show proto 201')).trim(),
-      routes6: (await this.host.ip('-j -6 route show proto 201')).trim(),
+      routes: JSON.parse(await this.host.ip('-j route show proto 201')) as unknown[],
+      routes6: JSON.parse(await this.host.ip('-j -6 route show proto 201')) as unknown[],
       leases: await this.leases(),
       records: await readdir(`${this.folder}/state/attachments`).catch(() => []),
       tombstones: await readdir(`${this.folder}/state/tombstones`).catch(() => []),
@@ -126,11 +138,24 @@ export class Node implements AsyncDisposable {
   }
 }
 
-export const nothing = { links: [], routes: '[ ]', routes6: '[ ]', leases: {}, records: [], tombstones: [] };
+export interface Remains {
+  readonly links: readonly string[];
+  readonly routes: readonly unknown[];
+  readonly routes6: readonly unknown[];
+  readonly leases: Leases;
+  readonly records: readonly string[];
+  readonly tombstones: readonly string[];
+}
+
+export const nothing: Remains = { links: [], routes: [], routes6: [], leases: {}, records: [], tombstones: [] };
 
 /** A node whose agent serves. */
-export async function createNode(name: string): Promise<Node> {
+export async function createNode(name: string, executable?: Node['executable']): Promise<Node> {
   const node = new Node(await createHost(name));
+  if (executable) node.executable = executable;
+  // A node has an address of its own, and no more: no default route covers the pods' gateway.
+  await node.host.ip('addr add 10.250.1.11/32 dev lo');
+  await node.host.ip('addr add fd10:250:1::11/128 dev lo nodad');
   await run('mkdir', ['-p', `${node.folder}/run`, `${node.folder}/state`]);
   await node.startAgent();
   return node;
