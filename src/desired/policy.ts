@@ -39,7 +39,24 @@ export interface Policies {
   readonly troubles: readonly Problem[];
 }
 
-export function policiesFor(context: PolicyContext, target: PolicyTarget): Policies {
+/**
+ * Makes the policies of one session after the other. Sessions that are alike get the very same ones: a mesh has
+ * thousands, and the speaker makes one stream of updates for all that share a policy.
+ */
+export function policyMaker(context: PolicyContext): (target: PolicyTarget) => Policies {
+  const made = new Map<string, Policies>();
+  return (target) => {
+    const { plan, families, internal } = target;
+    // All that policiesFor() looks at.
+    const filters = plan.peer?.spec.filters ?? [];
+    const key = JSON.stringify([families, internal, filters, lacksPolicy(target), internal ? '' : plan.remote]);
+    const policies = made.get(key) ?? policiesFor(context, target);
+    made.set(key, policies);
+    return policies;
+  };
+}
+
+function policiesFor(context: PolicyContext, target: PolicyTarget): Policies {
   const { plan, families } = target;
   // As in Calico, the mesh takes no filters.
   const names = plan.peer?.spec.filters ?? [];

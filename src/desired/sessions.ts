@@ -113,19 +113,20 @@ function forward(
       .filter((node) => node.name !== self.name && matches(selector, node.labels))
       .flatMap((node) => towardsNode(node, self, { kind, bySelector: true, options, peer }));
   }
-  if (asNumber === undefined) return trouble('spec.asNumber', 'the AS number of the peer is missing: no session');
+  const remote = endpointOf(peer);
+  const node = remote && nodes.find((other) => addressesOf(other).includes(remote.address));
+  const asn = asNumber ?? node?.asn;
+  if (asn === undefined) return trouble('spec.asNumber', 'the AS number of the peer is missing: no session');
   const { dynamicPrefix } = options;
   if (dynamicPrefix !== undefined) {
-    return [{ name, kind, remote: { prefix: dynamicPrefix }, asn: asNumber, peer, bySelector: false, options }];
+    return [{ name, kind, remote: { prefix: dynamicPrefix }, asn, peer, bySelector: false, options }];
   }
-  const remote = endpointOf(peer);
-  if (remote === undefined) return trouble('spec.peerIP', 'it does not say where the peer is: no session');
+  if (remote === undefined) return trouble('spec.peerIP', whyNowhere(options));
   const family = familyOf(remote.address);
   if (self.addresses[family] === undefined && !isLinkLocal(remote.address)) {
     return trouble('spec.peerIP', `${self.name} has no IPv${family} address: no session with ${remote.address}`);
   }
-  const node = nodes.find((other) => addressesOf(other).includes(remote.address));
-  return [{ name, kind, remote, asn: asNumber, peer, bySelector: false, options, ...(node && { node }) }];
+  return [{ name, kind, remote, asn, peer, bySelector: false, options, ...(node && { node }) }];
 }
 
 /** Sessions with the nodes from which a BGPPeer leads to this one. */
@@ -144,7 +145,7 @@ function leadsTo(peer: BGPPeer, self: SpeakingNode): boolean {
   if (peerSelector !== undefined) return matches(parseSelector(peerSelector), self.labels);
   const place = endpointOf(peer);
   const isHere = place !== undefined && addressesOf(self).includes(place.address);
-  return isHere && asNumber === self.asn && place.port === self.port;
+  return isHere && (asNumber ?? self.asn) === self.asn && place.port === self.port;
 }
 
 function towardsNode(
@@ -170,6 +171,12 @@ function towardsNode(
       },
     ];
   });
+}
+
+function whyNowhere({ interface: link }: PeerOptionsSpec): string {
+  return link === undefined
+    ? 'it does not say where the peer is: no session'
+    : `a peer on ${link} is not found by itself in this build: give its link-local address; no session`;
 }
 
 function isGlobal({ spec }: BGPPeer): boolean {

@@ -16,7 +16,7 @@ import type { Problem } from '../store/port.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { readAdvertisements } from './communities.ts';
 import { familyAnnounced, originatedRoutes } from './originated.ts';
-import { type PolicyContext, policiesFor } from './policy.ts';
+import { type PolicyContext, policyMaker } from './policy.ts';
 import { type SessionPlan, planSessions } from './sessions.ts';
 import { type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
 import { type ClusterView, clusterConfiguration, nodeConfiguration } from './view.ts';
@@ -58,7 +58,8 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   const { advertisements, troubles: communityTroubles } = readAdvertisements(nodeConfiguration(view, self.name));
   const { plans, troubles: planTroubles } = planSessions(view, nodes, self);
   const context: PolicyContext = { view, self, nodes, ownBlocks: input.ownBlocks, advertisements };
-  const drawn = plans.map((plan) => drawPeer(input, context, plan));
+  const policies = policyMaker(context);
+  const drawn = plans.map((plan) => drawPeer(input, self, policies, plan));
   const peers = drawn.flatMap(({ peer }) => peer ?? []);
   const dynamicPeers = drawn.flatMap(({ dynamic }) => dynamic ?? []);
   const own = { blocks: input.ownBlocks, addresses: input.ownAddresses };
@@ -83,16 +84,20 @@ interface Drawn {
   readonly troubles: readonly Problem[];
 }
 
-function drawPeer(input: SpeakerInput, context: PolicyContext, plan: SessionPlan): Drawn {
+function drawPeer(
+  input: SpeakerInput,
+  self: SpeakingNode,
+  policies: ReturnType<typeof policyMaker>,
+  plan: SessionPlan,
+): Drawn {
   const password = passwordOf(input, plan);
   if ('trouble' in password) return { troubles: [password.trouble] };
-  const { self } = context;
   const { options } = plan;
   const family = familyOfRemote(plan);
   const families = options.families ?? [family];
   const localAsn = plan.bySelector ? undefined : plan.peer?.spec.localASNumber;
   const internal = (localAsn ?? self.asn) === plan.asn;
-  const { importPolicy, exportPolicy, troubles } = policiesFor(context, { plan, families, internal });
+  const { importPolicy, exportPolicy, troubles } = policies({ plan, families, internal });
   const wish: Omit<PeerWish, 'address' | 'port' | 'passive'> = {
     name: plan.name,
     kind: plan.kind,

@@ -275,7 +275,22 @@ describe('requirePolicy (RFC 8212)', () => {
 });
 
 describe('policies of peers that are alike', () => {
-  it('are equal, so that the speaker can make one stream for all of them', () => {
-    expect(peer('w2').exportPolicy).toEqual(peer('w3').exportPolicy);
+  const wishOf = (names: readonly string[], view: Partial<ClusterView>): (PeerWish | undefined)[] => {
+    const base = { nodes, pools, bgpConfigurations: [], peers: [tor], filters: [], peerOptions: [], reservations: [] };
+    const input = { node: 'w1', ownBlocks, ownAddresses: [], password: () => undefined };
+    const { wish } = desiredSpeaker({ ...input, view: { ...base, ...view } });
+    return names.map((name) => wish!.peers.find((each) => each.name === name));
+  };
+  it('are the same, so that the speaker can make one stream for all of them', () => {
+    const [w2, w3] = wishOf(['w2', 'w3'], {});
+    expect(w2!.exportPolicy).toBe(w3!.exportPolicy);
+  });
+  it('are not confused with those of peers that differ in a filter, or in who else talks to them', () => {
+    const other = bgpPeer('other', { peerIP: '10.0.0.253', asNumber: 65001, node: 'w1' });
+    const strict = bgpPeer('strict', { peerIP: '10.0.0.252', asNumber: 65001, filters: ['f'] });
+    const filters = [bgpFilter('f', { exportV4: [{ action: 'Reject' }] })];
+    const all = wishOf(['tor', 'other', 'strict', 'w2'], { peers: [tor, other, strict], filters });
+    const verdicts = all.map((each) => exported(each!, '10.82.7.0/26', via('10.0.0.12')).by);
+    expect(verdicts).toEqual(['', 'inside pool pods', 'f rule 1', 'inside pool pods']);
   });
 });

@@ -184,6 +184,24 @@ describe('a BGPPeer', () => {
       },
     ]);
   });
+  it('needs no AS number where its address is a node’s', () => {
+    const other = node('w2', { ipv4Address: '10.0.0.12/24', asNumber: 65100 });
+    const direct = bgpPeer('direct', { node: 'w1', peerIP: '10.0.0.12' });
+    expect(only({ nodes: [nodes[0]!, other], peers: [direct] })).toMatchObject({ name: 'direct', asn: 65100 });
+  });
+  it('on an interface without an address is reported', () => {
+    const options = peerOptions('o', { peers: ['link'], interface: 'eth1' });
+    const { troubles } = desired({ peers: [bgpPeer('link', { asNumber: 65001 })], peerOptions: [options] });
+    expect(troubles).toMatchObject([{ name: 'link', message: expect.stringContaining('give its link-local address') }]);
+  });
+  it('on an interface has its link-local address', () => {
+    const options = peerOptions('o', { peers: ['link'], interface: 'eth1' });
+    const link = bgpPeer('link', { asNumber: 65001, peerIP: 'fe80::1' });
+    expect(only({ peers: [link], peerOptions: [options] }, 'w3')).toMatchObject({
+      address: 'fe80::1',
+      interface: 'eth1',
+    });
+  });
   it('for workloads is reported, not passed over in silence', () => {
     const workloads = bgpPeer('pods', { localWorkloadSelector: 'all()', asNumber: 65001 });
     expect(desired({ peers: [workloads] }).troubles).toMatchObject([{ path: 'spec.localWorkloadSelector' }]);
