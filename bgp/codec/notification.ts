@@ -113,8 +113,14 @@ function describeLimit(data: Uint8Array): string {
 /** RFC 9003 §2: one octet of length, then UTF-8. What is not is shown in hex: it must not reach a terminal or a log. */
 function describeText(data: Uint8Array): string {
   const text = shutdownText(data);
-  if (text !== undefined) return text && JSON.stringify(text);
+  if (text !== undefined) return text && quote(text);
   return `not a text: ${Buffer.from(data).toString('hex')}`;
+}
+
+/** In quotes, with what would steer a terminal or turn the direction of writing as numbers. */
+function quote(text: string): string {
+  const escape = (character: string): string => `\\u{${character.codePointAt(0)!.toString(16)}}`;
+  return JSON.stringify(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escape);
 }
 
 /** The text of an administrative shutdown or reset; undefined when the data is not one (RFC 9003 §2). */

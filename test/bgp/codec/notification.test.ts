@@ -101,6 +101,8 @@ test.each([
 test.each([
   ['not UTF-8', '02 fffe', 'administrative shutdown (6/2): not a text: 02fffe'],
   ['longer than the data', '05 61', 'administrative shutdown (6/2): not a text: 0561'],
+  ['a control character of the upper half', '02 c29b', String.raw`administrative shutdown (6/2): "\u{9b}"`],
+  ['written from right to left', '03 e280ae', String.raw`administrative shutdown (6/2): "\u{202e}"`],
   ['a control sequence', '05 1b5b33316d', String.raw`administrative shutdown (6/2): "\u001b[31m"`],
 ])('a text that is %s does no harm (RFC 9003 §3)', (_, data, words) => {
   expect(describeNotification({ code: 6, subcode: 2, data: hex(data) })).toBe(words);
