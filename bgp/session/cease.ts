@@ -1,4 +1,5 @@
 // The last words of a session: NOTIFICATIONs that end it on our side's account (RFC 4486, 8538, 9003, 9384, 9687).
+import { hardResetData, shutdownData } from '../codec/index.ts';
 import type { Notification } from '../message.ts';
 
 /** What a NOTIFICATION says, and for our own operator why, in words that do not go on the wire. */
@@ -37,23 +38,16 @@ const nothing = new Uint8Array();
 export const holdTimerExpired: Words = { code: errorCodes.holdTimer, subcode: 0, data: nothing };
 export const sendHoldTimerExpired: Words = { code: errorCodes.sendHoldTimer, subcode: 0, data: nothing };
 
-/**
- * A Cease. The text goes along only where RFC 9003 §2 gives it a place, with shutdown and reset, and is cut to
- * 128 octets: that is what a neighbour that knows just RFC 8203 can read, and none says which of the two it knows.
- */
+/** What a neighbour reads that knows just RFC 8203; none says whether it knows RFC 9003's 255 octets. */
+const textOctets = 128;
+
+/** A Cease. The text goes along only where RFC 9003 §2 gives it a place: with shutdown and reset. */
 export function cease(subcode: number, text?: string): Words {
   const carries = subcode === ceaseCodes.shutdown || subcode === ceaseCodes.reset;
-  return { code: errorCodes.cease, subcode, data: text && carries ? communication(text) : nothing };
+  return { code: errorCodes.cease, subcode, data: text && carries ? shutdownData(text, textOctets) : nothing };
 }
 
 /** RFC 8538 §3.1: asks for a full reset where a plain NOTIFICATION would be survived. The original goes inside. */
-export function hardReset({ code, subcode, data }: Words): Words {
-  return { code: errorCodes.cease, subcode: ceaseCodes.hardReset, data: Uint8Array.of(code, subcode, ...data) };
-}
-
-/** RFC 9003 §2: one octet of length, then UTF-8. Never cuts a character in two. */
-function communication(text: string): Uint8Array {
-  const room = new Uint8Array(128);
-  const { written } = new TextEncoder().encodeInto(text, room);
-  return Uint8Array.of(written, ...room.subarray(0, written));
+export function hardReset(words: Words): Words {
+  return { code: errorCodes.cease, subcode: ceaseCodes.hardReset, data: hardResetData(words) };
 }

@@ -31,17 +31,10 @@ export const settledSeconds = 5;
  * @param terms what the newcomer's two OPENs agree on.
  */
 export function collide(newcomer: Pick<Rival, 'openedBy'>, other: Rival, terms: Terms): Collision {
-  switch (other.state.name) {
-    case 'idle':
-    case 'connect':
-    case 'active':
-    case 'openSent':
-      return 'both';
-    case 'openConfirm':
-      return preferred(newcomer.openedBy, other.openedBy, terms) ? 'newcomer' : 'other';
-    case 'established':
-      return comesBack(newcomer, other, other.state.terms) ? 'restarted' : 'other';
-  }
+  const { state } = other;
+  if (state.name === 'established') return comesBack(newcomer, other, state.terms) ? 'restarted' : 'other';
+  if (state.name !== 'openConfirm') return 'both';
+  return preferred(newcomer.openedBy, other.openedBy, terms) ? 'newcomer' : 'other';
 }
 
 /** The connection that the side with the higher identifier opened is preserved. */

@@ -94,27 +94,20 @@ export const sendHoldSeconds = (terms: Terms): number => Math.max(480, 2 * terms
 export const initial: State = { name: 'idle', failures: 0 };
 
 export function step(state: State, event: Event, config: FsmConfig): Step {
-  switch (state.name) {
-    case 'idle':
-      return idle(state, event, config);
-    case 'connect':
-      return connect(state, event, config);
-    case 'active':
-      return active(state, event, config);
-    case 'openSent':
-      return openSent(state, event, config);
-    case 'openConfirm':
-      return openConfirm(state, event, config);
-    case 'established':
-      return established(state, event, config);
-  }
+  if (state.name === 'established') return established(state, event, config);
+  if (state.name === 'openConfirm') return openConfirm(state, event, config);
+  if (state.name === 'openSent') return openSent(state, event, config);
+  if (state.name === 'active') return active(state, event, config);
+  if (state.name === 'connect') return connect(state, event, config);
+  return idle(state, event, config);
 }
 
 type Agreed<Name extends 'openConfirm' | 'established'> = Extract<State, { readonly name: Name }>;
 
-/** Nothing is held and every connection is refused; only a start or the end of the rest leads out. */
+/** No connection is held and every one is refused; only a start or the end of the rest leads out. */
 function idle(state: State, event: Event, config: FsmConfig): Step {
-  if (event.on === 'start' || event.on === 'reset') return begin(0, config);
+  if (event.on === 'start') return begin(0, config);
+  if (event.on === 'reset' || event.on === 'stop') return fall(state, event, config);
   if (event.on === 'rested') return listen(state.failures, config);
   if (event.on === 'accepted') return [state, { do: 'refuse' }];
   return [state];
@@ -122,120 +115,63 @@ function idle(state: State, event: Event, config: FsmConfig): Step {
 
 /** Dialling. §8.2.2 falls to Idle when it fails; we listen and dial again later, which is Idle with automatic start. */
 function connect(state: State, event: Event, config: FsmConfig): Step {
-  switch (event.on) {
-    case 'timer':
-      return event.name === 'connectRetry' ? [state, { do: 'close' }, ...dial(state.failures, config)] : [state];
-    case 'connected':
-      return greet(state.failures);
-    case 'accepted':
-      return [state, { do: 'twin' }];
-    case 'failed':
-      return listen(state.failures, config, { do: 'close' });
-    case 'start':
-    case 'rested':
-      return [state];
-    default:
-      return fall(state, event, config);
-  }
+  if (isTimer(event, 'connectRetry')) return [state, { do: 'close' }, ...dial(state.failures, config)];
+  if (event.on === 'connected') return greet(state.failures);
+  if (event.on === 'accepted') return [state, { do: 'twin' }];
+  if (event.on === 'failed') return listen(state.failures, config, { do: 'close' });
+  if (event.on === 'timer' || isStarted(event)) return [state];
+  return fall(state, event, config);
 }
 
 /** Listening, until the neighbour comes or ConnectRetryTimer asks for another try. */
 function active(state: State, event: Event, config: FsmConfig): Step {
-  switch (event.on) {
-    case 'timer':
-      return event.name === 'connectRetry' && !config.passive ? begin(state.failures, config) : [state];
-    case 'connected':
-      return greet(state.failures);
-    case 'accepted':
-      return greet(state.failures, { do: 'take' });
-    case 'start':
-    case 'rested':
-      return [state];
-    default:
-      return fall(state, event, config);
-  }
+  if (isTimer(event, 'connectRetry') && !config.passive) return begin(state.failures, config);
+  if (event.on === 'connected') return greet(state.failures);
+  if (event.on === 'accepted') return greet(state.failures, { do: 'take' });
+  if (event.on === 'timer' || isStarted(event)) return [state];
+  return fall(state, event, config);
 }
 
 /** Our OPEN is out. */
 function openSent(state: State, event: Event, config: FsmConfig): Step {
-  switch (event.on) {
-    case 'open':
-      return [
-        { name: 'openConfirm', terms: event.terms, failures: state.failures },
-        { do: 'send', message: 'keepalive' },
-        { do: 'timer', name: 'hold', seconds: event.terms.holdSeconds },
-        { do: 'timer', name: 'keepalive', seconds: event.terms.keepaliveSeconds },
-      ];
-    case 'failed':
-      return listen(state.failures, config, { do: 'close' });
-    case 'accepted':
-      return [state, { do: 'twin' }];
-    case 'start':
-    case 'rested':
-    case 'connected':
-      return [state];
-    case 'timer':
-      return event.name === 'hold' ? fall(state, event, config) : [state];
-    default:
-      return fall(state, event, config);
-  }
+  if (event.on === 'open') return agree(event.terms, state.failures);
+  if (event.on === 'failed') return listen(state.failures, config, { do: 'close' });
+  if (event.on === 'accepted') return [state, { do: 'twin' }];
+  if (event.on === 'timer' && event.name !== 'hold') return [state];
+  if (event.on === 'connected' || isStarted(event)) return [state];
+  return fall(state, event, config);
 }
 
 /** Both OPENs agree; the neighbour's KEEPALIVE confirms it. */
 function openConfirm(state: Agreed<'openConfirm'>, event: Event, config: FsmConfig): Step {
-  switch (event.on) {
-    case 'keepalive':
-      return [
-        { name: 'established', terms: state.terms, failures: state.failures },
-        { do: 'timer', name: 'hold', seconds: state.terms.holdSeconds },
-        { do: 'timer', name: 'sendHold', seconds: sendHoldSeconds(state.terms) },
-        { do: 'up', terms: state.terms },
-      ];
-    case 'timer':
-      return keptTime(state, event, config);
-    case 'accepted':
-      return [state, { do: 'twin' }];
-    case 'start':
-    case 'rested':
-    case 'connected':
-      return [state];
-    default:
-      return fall(state, event, config);
-  }
+  if (event.on === 'keepalive') return establish(state);
+  if (isTimer(event, 'keepalive')) return [state, ...keepalive(state.terms)];
+  if (event.on === 'accepted') return [state, { do: 'twin' }];
+  if (event.on === 'timer' && event.name !== 'hold') return [state];
+  if (event.on === 'connected' || isStarted(event)) return [state];
+  return fall(state, event, config);
 }
 
 function established(state: Agreed<'established'>, event: Event, config: FsmConfig): Step {
-  switch (event.on) {
-    case 'update':
-      return [state, { do: 'timer', name: 'hold', seconds: state.terms.holdSeconds }, { do: 'deliver' }];
-    case 'keepalive':
-      return [state, { do: 'timer', name: 'hold', seconds: state.terms.holdSeconds }];
-    case 'routeRefresh':
-      return [state, { do: 'deliver' }];
-    case 'timer':
-      // A session that has lived for a keepalive interval is no quarrel any more.
-      return keptTime({ ...state, failures: 0 }, event, config);
-    case 'accepted':
-      return [state, { do: 'twin' }];
-    case 'start':
-    case 'rested':
-    case 'connected':
-      return [state];
-    default:
-      return fall(state, event, config);
-  }
+  if (event.on === 'update') return [state, heard(state.terms), { do: 'deliver' }];
+  if (event.on === 'keepalive') return [state, heard(state.terms)];
+  if (event.on === 'routeRefresh') return [state, { do: 'deliver' }];
+  // A session that has lived for a keepalive interval is no quarrel any more.
+  if (isTimer(event, 'keepalive')) return [{ ...state, failures: 0 }, ...keepalive(state.terms)];
+  if (event.on === 'accepted') return [state, { do: 'twin' }];
+  // A ConnectRetryTimer that fires here would be our own mistake, not the neighbour's: nobody is blamed for it.
+  if (isTimer(event, 'connectRetry')) return [state];
+  if (event.on === 'connected' || isStarted(event)) return [state];
+  return fall(state, event, config);
 }
 
-/** The timers of a session with terms. */
-function keptTime(state: Agreed<'openConfirm' | 'established'>, event: Event, config: FsmConfig): Step {
-  const name = event.on === 'timer' ? event.name : undefined;
-  if (name === 'hold' || (name === 'sendHold' && state.name === 'established')) return fall(state, event, config);
-  if (name !== 'keepalive') return [state];
-  return [
-    state,
-    { do: 'send', message: 'keepalive' },
-    { do: 'timer', name: 'keepalive', seconds: state.terms.keepaliveSeconds },
-  ];
+function isTimer(event: Event, name: TimerName): boolean {
+  return event.on === 'timer' && event.name === name;
+}
+
+/** A start of what has started changes nothing (§8.2.2, events 1 and 3 to 7 outside Idle). */
+function isStarted(event: Event): boolean {
+  return event.on === 'start' || event.on === 'rested';
 }
 
 function begin(failures: number, config: FsmConfig): Step {
@@ -262,6 +198,35 @@ function greet(failures: number, ...before: Effect[]): Step {
   ];
 }
 
+function agree(terms: Terms, failures: number): Step {
+  return [
+    { name: 'openConfirm', terms, failures },
+    { do: 'send', message: 'keepalive' },
+    heard(terms),
+    { do: 'timer', name: 'keepalive', seconds: terms.keepaliveSeconds },
+  ];
+}
+
+function establish({ terms, failures }: Agreed<'openConfirm'>): Step {
+  return [
+    { name: 'established', terms, failures },
+    heard(terms),
+    { do: 'timer', name: 'sendHold', seconds: sendHoldSeconds(terms) },
+    { do: 'up', terms },
+  ];
+}
+
+function heard(terms: Terms): Effect {
+  return { do: 'timer', name: 'hold', seconds: terms.holdSeconds };
+}
+
+function keepalive(terms: Terms): Effect[] {
+  return [
+    { do: 'send', message: 'keepalive' },
+    { do: 'timer', name: 'keepalive', seconds: terms.keepaliveSeconds },
+  ];
+}
+
 function retrySeconds(failures: number, { connectRetrySeconds: base }: FsmConfig): number {
   return failures === 0 ? base : Math.max(base, Math.min(base * 2 ** failures, backOffMaxSeconds));
 }
@@ -284,43 +249,16 @@ function join(before: readonly Effect[], [state, ...effects]: Step): Step {
 
 /** The NOTIFICATION that an end sends; none where there is nobody to send it to, and never one for one (§6.4). */
 function lastWords(name: StateName, event: Event): Words | undefined {
-  switch (event.on) {
-    case 'stop':
-    case 'reset':
-    case 'headerFault':
-      return hasConnection(name) ? event.say : undefined;
-    case 'openFault':
-      return name === 'openSent' ? event.say : unexpected(name);
-    case 'updateFault':
-      return name === 'established' ? event.say : unexpected(name);
-    case 'open':
-    case 'keepalive':
-    case 'update':
-    case 'routeRefresh':
-      return unexpected(name);
-    case 'timer':
-      return event.name === 'sendHold' ? sendHoldTimerExpired : holdTimerExpired;
-    case 'dump':
-      return hasConnection(name) ? cease(ceaseCodes.collision) : undefined;
-    case 'notification':
-    case 'replaced':
-    case 'failed':
-    case 'start':
-    case 'rested':
-    case 'connected':
-    case 'accepted':
-      return undefined;
-  }
-}
-
-function hasConnection(name: StateName): boolean {
-  return name === 'openSent' || name === 'openConfirm' || name === 'established';
-}
-
-/** RFC 6608 §3: a message that this state does not expect, by state. */
-function unexpected(name: StateName): Words | undefined {
-  const subcode = { openSent: 1, openConfirm: 2, established: 3, idle: 0, connect: 0, active: 0 }[name];
-  return subcode === 0 ? undefined : { code: errorCodes.fsm, subcode, data: new Uint8Array() };
+  const subcode = { idle: 0, connect: 0, active: 0, openSent: 1, openConfirm: 2, established: 3 }[name];
+  if (subcode === 0) return undefined;
+  if (event.on === 'stop' || event.on === 'reset' || event.on === 'headerFault') return event.say;
+  if (event.on === 'openFault' && name === 'openSent') return event.say;
+  if (event.on === 'updateFault' && name === 'established') return event.say;
+  if (event.on === 'dump') return cease(ceaseCodes.collision);
+  if (event.on === 'timer') return event.name === 'sendHold' ? sendHoldTimerExpired : holdTimerExpired;
+  if (event.on === 'notification' || event.on === 'failed' || event.on === 'replaced') return undefined;
+  // A message that this state does not expect (RFC 6608 §3).
+  return { code: errorCodes.fsm, subcode, data: new Uint8Array() };
 }
 
 /**

@@ -64,12 +64,8 @@ export function negotiate(ours: Open, theirs: Open, expected: Pick<PeerWish, 'as
   return { terms };
 }
 
-/** RFC 4271 §6.2 in its order: version, AS, identifier, hold time. */
+/** RFC 4271 §6.2 in its order: AS, identifier, hold time. The codec has seen to the version. */
 function checkHeader(ours: Open, theirs: Open, expected: number, local: number): Words | undefined {
-  if (theirs.version !== 4) {
-    const reason = `the peer speaks BGP version ${theirs.version}, not 4`;
-    return { ...refuse(1, reason), data: Uint8Array.of(0, 4) };
-  }
   return (
     checkAsn(theirs, expected) ??
     checkIdentifier(ours, theirs, local === expected) ??

@@ -79,7 +79,10 @@ export interface DialTarget extends Protection {
 
 /** Time, for timers that tests can turn by hand. Milliseconds. */
 export interface Clock {
+  /** Since the epoch as of the start, and from there on never set back or forward: what durations are measured by. */
   now(): number;
+  /** Since the epoch as the host's clock says now, for what a human reads; where it is missing, now() is that too. */
+  wall?(): number;
   /** Calls back once after `ms`; returns the cancel. Must not keep the process alive. */
   after(ms: number, callback: () => void): () => void;
   /** 0 ≤ x < 1, for jitter. */

@@ -56,9 +56,9 @@ const events = {
 const table: Record<StateName, Record<keyof typeof events, string>> = {
   idle: {
     start: 'connect: dial, connectRetry 5',
-    stop: 'idle',
-    'stop, silently': 'idle',
-    reset: 'connect: dial, connectRetry 5',
+    stop: 'idle: close',
+    'stop, silently': 'idle: close',
+    reset: 'connect: close, dial, connectRetry 5',
     rested: 'active: connectRetry 5',
     'connectRetry expires': 'idle',
     'hold expires': 'idle',
@@ -346,7 +346,9 @@ describe('back-off', () => {
   });
 
   test('an operator who resets the session does not have to wait', () => {
-    expect(inShort(step({ name: 'idle', failures: 6 }, events.reset, config))).toBe('connect: dial, connectRetry 5');
+    expect(inShort(step({ name: 'idle', failures: 6 }, events.reset, config))).toBe(
+      'connect: close, dial, connectRetry 5',
+    );
   });
 
   test('after too many prefixes the session stays down for as long as the limit says', () => {
@@ -388,24 +390,11 @@ describe('retention (RFC 4724 4.2, 8538 4)', () => {
 
 function inShort([state, ...effects]: Step): string {
   const words = effects.map((effect) => {
-    switch (effect.do) {
-      case 'timer':
-        return `${effect.name} ${effect.seconds}`;
-      case 'rest':
-        return `rest ${effect.seconds}`;
-      case 'send':
-        return `send ${effect.message}`;
-      case 'close':
-        return effect.say ? `close ${effect.say.code}/${effect.say.subcode}` : 'close';
-      case 'dial':
-      case 'take':
-      case 'twin':
-      case 'refuse':
-      case 'up':
-      case 'down':
-      case 'deliver':
-        return effect.do;
-    }
+    if (effect.do === 'timer') return `${effect.name} ${effect.seconds}`;
+    if (effect.do === 'rest') return `rest ${effect.seconds}`;
+    if (effect.do === 'send') return `send ${effect.message}`;
+    if (effect.do === 'close' && effect.say) return `close ${effect.say.code}/${effect.say.subcode}`;
+    return effect.do;
   });
   return words.length === 0 ? state.name : `${state.name}: ${words.join(', ')}`;
 }
