@@ -4,16 +4,16 @@
 // nothing here relies on it. The plugin is CommonJS, which starts a few milliseconds faster, and a runtime executes it
 // directly: its first line names the Node that runs it.
 import { build } from 'esbuild';
-import { chmod } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const root = new URL('..', import.meta.url).pathname;
 
 const programs = [
-  { entry: 'src/main.ts', out: 'manxd.mjs', format: 'esm' },
-  { entry: 'src/cli/main.ts', out: 'manxctl.mjs', format: 'esm' },
-  { entry: 'cni/plugin.ts', out: 'manx', format: 'cjs' },
+  { entry: 'src/main.ts', name: 'manxd.mjs', format: 'esm' },
+  { entry: 'src/cli/main.ts', name: 'manxctl.mjs', format: 'esm' },
+  { entry: 'cni/plugin.ts', name: 'manx', format: 'cjs' },
 ] as const;
 
 // Dependencies that are CommonJS call require(); an ES module has to be given one.
@@ -25,27 +25,37 @@ const { values } = parseArgs({
 });
 if (values.node !== undefined && !isAbsolute(values.node))
   throw new Error(`--node ${values.node}: is no absolute path`);
-for (const { entry, out, format } of programs) await bundle(entry, join(values.out, out), format);
+const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+const out = resolve(values.out);
+await mkdir(out, { recursive: true });
+await Promise.all(programs.map(writeProgram));
 
-async function bundle(entry: string, outfile: string, format: 'esm' | 'cjs'): Promise<void> {
-  await build({
+async function writeProgram({ entry, name, format }: (typeof programs)[number]): Promise<void> {
+  const { outputFiles } = await build({
     entryPoints: [join(root, entry)],
-    outfile,
     format,
     bundle: true,
+    write: false,
     platform: 'node',
     target: 'node26',
     legalComments: 'none',
     logLevel: 'warning',
-    banner: { js: [shebang(), ...(format === 'esm' ? [requireForEsm] : [])].join('\n') },
+    define: { MANX_VERSION: JSON.stringify(version) },
+    ...(format === 'esm' && { banner: { js: requireForEsm } }),
   });
-  await chmod(outfile, 0o755);
+  // An entry file may have a first line of its own, for running from sources.
+  const code = outputFiles[0]!.text.replace(/^#!.*\n/, '');
+  const file = join(out, name);
+  // By rename: a program that is being executed, or started just now, is never half of two.
+  await writeFile(`${file}.new`, `${firstLine()}\n${code}`, { mode: 0o755 });
+  await rename(`${file}.new`, file);
 }
 
-/** env -S where Node is looked up: it alone takes more words than one. The kernel takes 255 bytes. */
-function shebang(): string {
-  const options = '--disable-warning=ExperimentalWarning';
-  const line = values.node === undefined ? `#!/usr/bin/env -S node ${options}` : `#!${values.node} ${options}`;
-  if (line.length > 255) throw new Error(`--node: ${values.node} is too long for the first line of a program`);
+/** env -S where Node is looked up: it alone takes more words than one. The kernel reads 255 bytes. */
+function firstLine(): string {
+  // bgp's socket options go through node:ffi, whose warning belongs into no log.
+  const option = '--disable-warning=ExperimentalWarning';
+  const line = values.node === undefined ? `#!/usr/bin/env -S node ${option}` : `#!${values.node} ${option}`;
+  if (Buffer.byteLength(line) > 255) throw new Error(`--node ${values.node}: too long for the first line of a program`);
   return line;
 }

@@ -11,7 +11,10 @@ const MOST_BYTES_WAITING = 8 << 20;
  * Writing never waits: a stuck log reader must not cost a keepalive.
  * @param flush writes out what is waiting, for the last words of a process
  */
-export function createLog(options: { readonly level: LogLevel; readonly node: string }): { log: Log; flush(): void } {
+export function createLog(options: { readonly level: LogLevel; readonly node: string }): {
+  log: Log;
+  readonly flush: () => void;
+} {
   const destination = pino.destination({ fd: 1, sync: false, maxLength: MOST_BYTES_WAITING });
   // Standard output is closed: there is no place left to complain to, and routing goes on without it.
   destination.on('error', () => undefined);

@@ -16,7 +16,7 @@ export interface ReadFiles {
 export async function readFiles(names: readonly string[]): Promise<ReadFiles> {
   const files = (await Promise.all(names.map(filesOf))).flat();
   const read = await Promise.all(
-    files.map(async (file) => readText(await contentOf(file), file === '-' ? 'stdin' : file)),
+    files.map(async (file) => readText(await contentOf(file), file === '-' ? 'standard input' : file)),
   );
   return {
     resources: read.flatMap(({ written }) => written.flatMap(({ resource }) => resource ?? [])),

@@ -2,7 +2,8 @@
 import { CommanderError } from 'commander';
 import { ApiError } from './client.ts';
 import { CliError, exitCodes } from './exit.ts';
-import { formatProblem } from './problems.ts';
+import { formatProblems } from '../store/problems.ts';
+import { type Problem, StoreError } from '../store/port.ts';
 import { createProgram } from './program.ts';
 
 // `manxctl bgp routes | head`: the reader has enough, and that is no failure.
@@ -22,16 +23,17 @@ function report(error: unknown): number {
   // Commander has printed its own words; --help and --version come as errors with code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.good : exitCodes.usage;
   if (error instanceof CliError) {
-    say(error.lines[0] ?? '', error.lines.slice(1));
+    say(error.lines, error.problems);
     return exitCodes[error.ending];
   }
-  if (error instanceof ApiError) {
-    say(error.message, error.problems.map(formatProblem));
+  if (error instanceof ApiError || error instanceof StoreError) {
+    say([error.message], error.problems);
     return exitCodes.degraded;
   }
   throw error;
 }
 
-function say(headline: string, details: readonly string[]): void {
-  process.stderr.write([`manxctl: ${headline}`, ...details.map((detail) => `  ${detail}`), ''].join('\n'));
+function say([headline = '', ...details]: readonly string[], problems: readonly Problem[]): void {
+  const lines = [`manxctl: ${headline}`, ...details.map((detail) => `  ${detail}`)];
+  console.error([...lines, ...(problems.length > 0 ? [formatProblems(problems)] : [])].join('\n'));
 }

@@ -1,5 +1,5 @@
 // The commands of manxctl and their options, as --help lists them. What each does is in commands/.
-import { Argument, Command, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { join } from 'node:path';
 import { formatJson } from '../resources/json.ts';
 import { formatYaml } from '../resources/yaml.ts';
@@ -163,10 +163,9 @@ function addFibCommands(program: Command): void {
     .action(act((context) => fibRoutes(context, 'differing')));
 }
 
+/** Without a command of it, commander prints its help as an error. */
 function group(program: Command, name: string, description: string): Command {
-  const command = program.command(name).description(description);
-  command.addArgument(new Argument('[command]').argOptional()).action(() => command.help({ error: true }));
-  return command;
+  return program.command(name).description(description);
 }
 
 function access(command: Command): () => Promise<ResourceAccess & AsyncDisposable> {

@@ -72,11 +72,9 @@ function inFolder(documents: Documents): ResourceAccess {
 /** What the agent itself has printed is valid; an agent of another version may know more than we do. */
 function readBack(document: unknown): AnyResource {
   const { resource, problems } = parseResource(document, {});
-  if (resource === undefined)
-    throw new CliError('degraded', [
-      'the agent has a resource that this manxctl cannot read',
-      ...problems.map(({ message }) => message),
-    ]);
+  if (resource === undefined) {
+    throw new CliError('degraded', ['the agent has a resource that this manxctl cannot read'], problems);
+  }
   return resource;
 }
 

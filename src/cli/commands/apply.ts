@@ -1,10 +1,10 @@
 // `manxctl apply -f` and `create -f`: resources from files into the store. Every file is checked first: with a problem
 // anywhere nothing is written.
 import type { AnyResource } from '../../documents.ts';
+import { countText } from '../../text.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../exit.ts';
 import { readFiles } from '../files.ts';
-import { formatProblem } from '../problems.ts';
 import type { Open } from './get.ts';
 
 export async function applyFiles(
@@ -26,10 +26,14 @@ export async function applyFiles(
 /** @throws CliError with every problem of every file */
 export async function requireResources(files: readonly string[]): Promise<readonly AnyResource[]> {
   const { resources, problems } = await readFiles(files);
+  const where = files.map((file) => (file === '-' ? 'standard input' : file)).join(', ');
   if (problems.length > 0) {
-    const headline = `nothing was changed: ${files.join(', ')} ${problems.length === 1 ? 'has a problem' : `has ${problems.length} problems`}`;
-    throw new CliError('usage', [headline, ...problems.map(formatProblem)]);
+    throw new CliError(
+      'usage',
+      [`nothing was changed: ${countText(problems.length, 'problem')} in ${where}`],
+      problems,
+    );
   }
-  if (resources.length === 0) throw new CliError('usage', [`no resources in ${files.join(', ')}`]);
+  if (resources.length === 0) throw new CliError('usage', [`no resources in ${where}`]);
   return resources;
 }

@@ -1,9 +1,9 @@
 // `manxctl node status`: how this node does, and why if not well.
 import type { AgentStatus, KernelStatus } from '../../agent/status.ts';
 import type { Problem, StoreStatus } from '../../store/port.ts';
+import { formatProblems } from '../../store/problems.ts';
 import { agoText, countText, durationText } from '../../text.ts';
 import type { Context } from '../context.ts';
-import { formatProblem } from '../problems.ts';
 import { type View, sessionTable } from '../sessions.ts';
 
 export async function nodeStatus(context: Context): Promise<void> {
@@ -77,8 +77,5 @@ function storeText(store: StoreStatus, now: number): string {
 }
 
 function troubleLines(troubles: readonly Problem[]): string[] {
-  return [
-    'The configuration asks for what cannot be had:',
-    ...troubles.map((problem) => `  ${formatProblem(problem)}`),
-  ];
+  return ['The configuration asks for what cannot be had:', ...formatProblems(troubles).split('\n')];
 }

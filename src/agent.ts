@@ -1,0 +1,135 @@
+// The agent: store -> desired -> speaker -> best paths -> routes -> kernel, with pods and addresses on the one side and
+// the API on the other. The order here is the order in which nothing is lost: first what outlived the last run (locks,
+// mark, kernel, pods), then what is computed from it, and only then the doors.
+import { sizeOf } from '#ip';
+import type { AddressFamily } from '../bgp/message.ts';
+import { assess } from './agent/health.ts';
+import { type Kernel, openKernel } from './agent/kernel.ts';
+import { lockFolders } from './agent/lock.ts';
+import { type Continuity, markRun } from './agent/mark.ts';
+import { nodeMtu } from './agent/mtu.ts';
+import { type Pods, openPods } from './agent/pods.ts';
+import { Router } from './agent/router.ts';
+import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
+import { join } from 'node:path';
+import { serveApi } from './api/server.ts';
+import type { AgentConfig } from './config.ts';
+import { createDocuments } from './documents.ts';
+import { type Ipam, createIpam } from './ipam/index.ts';
+import type { Log } from './log.ts';
+import { openFileStore } from './store/file.ts';
+import type { Store } from './store/port.ts';
+import { version } from './version.ts';
+
+export interface Agent extends AsyncDisposable {
+  /** The configuration may have changed: look now. */
+  look(): void;
+}
+
+/**
+ * Starts everything. Disposing of it closes the sessions as for a restart and leaves routes and pods as they are.
+ * @throws FolderTaken when another agent has the state or run folder.
+ */
+export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> {
+  const startedAt = Date.now();
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lockFolders([config.state, config.run]));
+  const { node: name, ...settings } = config; // the name is in every line
+  log.info({ ...settings, version }, 'manxd starts');
+  const continuity = await markRun(config.state);
+  const parts: { router?: Router } = {};
+
+  const kernel = config.fib ? stack.use(openKernel(log, () => parts.router?.nextHopsChanged())) : undefined;
+  const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
+  const ipam = createIpam({ store, node: name });
+  const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
+  const pods = config.cni
+    ? stack.use(
+        await openPods({
+          ...{ config, store, ipam, log },
+          onChange: () => parts.router?.look(),
+          mtu: () => nodeMtu(node()?.spec),
+        }),
+      )
+    : undefined;
+
+  const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
+  const restart = await restartState(continuity, kernel);
+  const router = stack.use(new Router({ config, store, ipam, log, kernel, attachments, restart }));
+  parts.router = router;
+  await router.settle();
+
+  const source = { config, store, ipam, kernel, pods, router, startedAt };
+  stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
+  await pods?.serve();
+  log.info('ready');
+  const kept = stack.move();
+  return { look: () => router.look(), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+const families: readonly AddressFamily[] = ['ipv4-unicast', 'ipv6-unicast'];
+
+/** Whether peers are told that we restart (RFC 4724: R), and for which families packets have flowed all the while (F). */
+async function restartState(
+  continuity: Continuity,
+  kernel: Kernel | undefined,
+): Promise<{ forwarding: readonly AddressFamily[] } | undefined> {
+  if (continuity === 'preserved') return { forwarding: families };
+  // The state folder may be new and the kernel not: then its routes tell.
+  const inherited = (await kernel?.inherited()) ?? [];
+  if (continuity === 'first' && inherited.length === 0) return undefined;
+  return { forwarding: inherited };
+}
+
+interface Parts {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly ipam: Ipam;
+  readonly kernel: Kernel | undefined;
+  readonly pods: Pods | undefined;
+  readonly router: Router;
+  readonly startedAt: number;
+}
+
+function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
+  const { config, store, ipam, kernel, router, startedAt } = parts;
+  return {
+    identity: { version, node: config.node, startedAt },
+    status: () => agentStatus(parts),
+    speaker: () => router.speaker,
+    wishOf: (peer) => router.wishOf(peer),
+    kernel: () => kernel?.reconciler,
+    ipam,
+    documents: createDocuments(store),
+  };
+}
+
+async function agentStatus(parts: Parts): Promise<AgentStatus> {
+  const { config, store, kernel, pods, router, startedAt } = parts;
+  const wired = await podsStatus(parts);
+  const loops = [...router.failures(), ...(kernel?.failures() ?? []), ...(pods?.failures() ?? [])];
+  const status = {
+    ...{ node: config.node, version, startedAt },
+    parts: { fib: config.fib, cni: config.cni },
+    ...(router.speaker && { bgp: router.speaker.status() }),
+    shutDown: router.shutDown(),
+    ...(wired.pods && { pods: wired.pods }),
+    ...(kernel && { kernel: kernel.status() }),
+    store: store.status(),
+    troubles: router.troubles,
+    failures: [...wired.failures, ...loops.flatMap(({ failure }) => failure ?? [])],
+  };
+  return { ...status, health: assess(status, Date.now()) };
+}
+
+/** A store that is away must not keep the rest of the status from being seen. */
+async function podsStatus({ ipam, pods }: Parts): Promise<{ pods?: PodsStatus; failures: readonly Failure[] }> {
+  try {
+    const [blocks, attachments] = await Promise.all([ipam.ownBlocks(), pods?.attachments() ?? []]);
+    const use = blocks.map(({ cidr, inUse }) => ({ cidr, inUse, total: Number(sizeOf(cidr)) }));
+    const wired = attachments.filter(({ state }) => state === 'wired').length;
+    return { pods: { wired, adding: attachments.length - wired, blocks: use }, failures: [] };
+  } catch (error) {
+    return { failures: [{ doing: 'reading blocks and records', since: Date.now(), error: (error as Error).message }] };
+  }
+}

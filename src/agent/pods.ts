@@ -1,0 +1,135 @@
+// cni/ as the agent uses it: the records of what is wired here, the socket that the plugin calls, deletions that came
+// while no agent ran, and addresses that no pod has any more.
+import { join } from 'node:path';
+import { type Family, familyOfPrefix } from '#ip';
+import {
+  type Attachment,
+  CniError,
+  type Operations,
+  UnreadableRecords,
+  createOperations,
+  fileRecords,
+  replayTombstones,
+  serve,
+} from '../../cni/index.ts';
+import { PROTOCOL, startBatch } from '../../fib/index.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Ipam } from '../ipam/index.ts';
+import type { Log } from '../log.ts';
+import type { Store } from '../store/port.ts';
+import { Loop } from './loop.ts';
+import { wiredAddresses } from './wired-addresses.ts';
+
+export interface Pods extends AsyncDisposable {
+  /** Everything that is wired or being wired here. Records that cannot be read are left out and complained about. */
+  attachments(): Promise<readonly Attachment[]>;
+  /** Opens the socket. To be called once everything else stands. */
+  serve(): Promise<void>;
+  failures(): Loop[];
+}
+
+export interface PodsOptions {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly ipam: Ipam;
+  readonly log: Log;
+  /** Told when a pod has come or gone. */
+  readonly onChange: () => void;
+  /** The MTU of the node's own network. */
+  readonly mtu: () => number;
+}
+
+/** A leak costs an address, not a packet: there is no hurry. */
+const COLLECT_EVERY_MS = 5 * 60_000;
+const TOMBSTONES_EVERY_MS = 30_000;
+
+/** Reads the records and ends what was cut short; failures are tried again and shown, for pods that run do not need it. */
+export async function openPods({ config, store, ipam, log, onChange, mtu }: PodsOptions): Promise<Pods> {
+  await using stack = new AsyncDisposableStack();
+  const batch = stack.use(startBatch());
+  const removals = stack.use(startBatch());
+  const records = fileRecords(join(config.state, 'attachments'));
+  const note = ({ message, ...fields }: { readonly message: string }): void => log.info(fields, message);
+  const operations = stack.use(
+    createOperations({
+      ...{ addresses: ipam, batch, removals, records, note, mtu },
+      node: config.node,
+      protocol: PROTOCOL,
+      listener: { changed: onChange },
+      families: () => poolFamilies(store),
+      assertReady: () => assertReady(store),
+    }),
+  );
+  const settle = new Loop({
+    doing: 'ending what an earlier run had begun',
+    log,
+    work: () => settleRecords(operations),
+  });
+  const tombstones = new Loop({
+    doing: 'carrying out deletions from while no agent ran',
+    log,
+    everyMs: TOMBSTONES_EVERY_MS,
+    work: async () => {
+      const count = await replayTombstones(join(config.state, 'tombstones'), operations, note);
+      if (count > 0) log.info({ count }, 'deletions from while no agent ran carried out');
+    },
+  });
+  const collecting = new Loop({
+    doing: 'freeing addresses that no pod has',
+    log,
+    everyMs: COLLECT_EVERY_MS,
+    work: async () => {
+      // A record that cannot be read may hold an address: list() throws, and nothing is freed.
+      const live = async (): Promise<ReadonlySet<string>> => {
+        const recorded = (await records.list()).map(({ handle }) => handle);
+        return new Set<string>([...recorded, ...(await wiredAddresses())]);
+      };
+      for (const freed of await ipam.collect(live)) log.info(freed, 'an address that no pod has was freed');
+      await ipam.reconcile();
+    },
+  });
+  const loops = [settle, tombstones, collecting];
+  stack.defer(async () => void (await Promise.all(loops.map((loop) => loop.close()))));
+  await settle.settle();
+  await tombstones.settle();
+  const kept = stack.move();
+  return {
+    attachments: () => readable(() => records.list(), log),
+    serve: async () => {
+      kept.use(await serve(join(config.run, 'cni.sock'), operations));
+      // A plugin may have found nobody a moment ago and written its deletion down.
+      tombstones.look();
+      collecting.look();
+    },
+    failures: () => loops,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+async function settleRecords(operations: Operations): Promise<void> {
+  const failed = (await operations.reconcile()).filter(({ became }) => became === 'failed' || became === 'unreadable');
+  if (failed.length > 0) throw new Error(failed.map(({ reason }) => reason).join('; '));
+}
+
+async function readable(list: () => Promise<readonly Attachment[]>, log: Log): Promise<readonly Attachment[]> {
+  try {
+    return await list();
+  } catch (error) {
+    if (!(error instanceof UnreadableRecords)) throw error;
+    log.error({ files: error.files }, 'records of pods cannot be read');
+    return error.readable;
+  }
+}
+
+/** Pods get an address of each family that has a pool. */
+async function poolFamilies(store: Store): Promise<readonly Family[]> {
+  const pools = (await store.list('IPPool')).filter(({ spec }) => !spec.disabled);
+  return [...new Set(pools.map(({ spec }) => familyOfPrefix(spec.cidr)))].sort((a, b) => a - b);
+}
+
+async function assertReady(store: Store): Promise<void> {
+  const { error } = store.status();
+  if (error !== undefined) throw new CniError(50, `the datastore is away: ${error}`);
+  if ((await poolFamilies(store)).length === 0)
+    throw new CniError(50, 'there is no enabled IPPool to give addresses from');
+}

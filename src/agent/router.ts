@@ -1,0 +1,249 @@
+// Configuration → speaker → routes: what is computed when, from what.
+//
+// Each look computes from what is: the wish for the speaker, and the routes. What the speaker learns takes the short way
+// straight to the reconciler, route by route. There is no speaker before there is a whole wish, so that the time in
+// which peers may come back after a restart begins when they can.
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Prefix } from '#ip';
+import { type BestRoute, type Speaker, createSpeaker } from '../../bgp/index.ts';
+import type { AddressFamily } from '../../bgp/message.ts';
+import type { PeerWish, SpeakerWish } from '../../bgp/wish.ts';
+import type { Attachment } from '../../cni/port.ts';
+import type { RouteChange } from '../../fib/index.ts';
+import { BGP_METRIC, type Route } from '../../fib/route.ts';
+import type { AgentConfig } from '../config.ts';
+import {
+  type ClusterView,
+  type LearnedRoute,
+  desiredRoutes,
+  desiredSpeaker,
+  readView,
+  routeLearner,
+} from '../desired/index.ts';
+import type { Ipam } from '../ipam/index.ts';
+import type { Log } from '../log.ts';
+import type { Problem, Store } from '../store/port.ts';
+import type { Kernel } from './kernel.ts';
+import { Loop } from './loop.ts';
+import { readPasswords } from './passwords.ts';
+
+export interface RouterOptions {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly ipam: Pick<Ipam, 'ownBlocks'>;
+  readonly log: Log;
+  /** Absent: routes stay with the speaker. */
+  readonly kernel?: Kernel | undefined;
+  /** What is wired here. */
+  readonly attachments: () => Promise<readonly Attachment[]>;
+  /** This is a restart, and these families have been forwarding all the while. */
+  readonly restart?: { readonly forwarding: readonly AddressFamily[] } | undefined;
+}
+
+/** Beyond, what has not come back is not waited for, and its routes go (RFC 4724 §4.1: the deferral timer). */
+const DEFERRAL_SECONDS = 60;
+/** Files that no hint tells about (passwords) take effect within this time. */
+const LOOK_EVERY_MS = 15_000;
+/** So many routes are gone through before others get a turn. */
+const SLICE = 2000;
+
+export class Router implements AsyncDisposable {
+  private readonly options: RouterOptions;
+  private readonly loop: Loop;
+  private readonly stopWatching: () => void;
+  private running: Speaker | undefined;
+  private wish: SpeakerWish | undefined;
+  private latest: ClusterView | undefined;
+  private known: readonly Problem[] = [];
+  private reported = '';
+  /** What the node itself wants in the kernel: pods, blocks, ways to peers. */
+  private own: ReadonlyMap<string, Route> = new Map();
+  private learn: (best: LearnedRoute) => Route | undefined = () => undefined;
+  /** What the routes were last computed from. */
+  private basis = '';
+  private closing = false;
+
+  constructor(options: RouterOptions) {
+    this.options = options;
+    const work = (): Promise<void> => this.compute();
+    this.loop = new Loop({ doing: 'following the configuration', log: options.log, everyMs: LOOK_EVERY_MS, work });
+    this.stopWatching = options.store.watch(
+      ['Node', 'IPPool', 'BGPConfiguration', 'BGPPeer', 'BGPFilter', 'PeerOptions', 'BlockAffinity'],
+      () => this.look(),
+    );
+  }
+
+  look(): void {
+    this.loop.look();
+  }
+
+  /** Looks, and resolves when what was seen is under way. */
+  settle(): Promise<void> {
+    return this.loop.settle();
+  }
+
+  /** A next hop can be reached now that could not, or the other way round, or by another gateway. */
+  nextHopsChanged(): void {
+    this.basis = '';
+    this.running?.nextHopsChanged();
+    this.look();
+  }
+
+  get speaker(): Speaker | undefined {
+    return this.running;
+  }
+
+  get view(): ClusterView | undefined {
+    return this.latest;
+  }
+
+  get troubles(): readonly Problem[] {
+    return this.known;
+  }
+
+  failures(): Loop[] {
+    return [this.loop];
+  }
+
+  shutDown(): readonly string[] {
+    return (this.wish?.peers ?? []).filter(({ shutdown }) => shutdown !== undefined).map(({ name }) => name);
+  }
+
+  /** A dynamic peer is called after the wish that it came by, and its address. */
+  wishOf(peer: string): Omit<PeerWish, 'address' | 'passive' | 'port'> | undefined {
+    const { peers = [], dynamicPeers = [] } = this.wish ?? {};
+    return peers.find(({ name }) => name === peer) ?? dynamicPeers.find(({ name }) => peer.startsWith(`${name} `));
+  }
+
+  /** As for a restart: no NOTIFICATION, and what the sessions take with them when they close reaches no kernel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closing = true;
+    this.stopWatching();
+    await this.loop.close();
+    await this.running?.close('restart');
+  }
+
+  private async compute(): Promise<void> {
+    const { config, store, ipam } = this.options;
+    const [view, blocks, attachments] = await Promise.all([
+      readView(store),
+      ipam.ownBlocks(),
+      this.options.attachments(),
+    ]);
+    const { password, problems } = await readPasswords(config.config, view);
+    const ownBlocks = blocks.map(({ cidr }) => cidr);
+    const { wish, troubles } = desiredSpeaker({
+      ...{ view, ownBlocks, node: config.node, password },
+      ownAddresses: attachments.flatMap(({ addresses }) => addresses),
+      ...(config.listenPort !== undefined && { listenPort: config.listenPort }),
+    });
+    this.latest = view;
+    this.reportProblems(store.status().problems);
+    this.report(troubles, problems);
+    // Without a wish, what was wished before stays in force, in the speaker and in the kernel.
+    if (wish === undefined || this.closing) return;
+    this.wish = wish;
+    this.running ??= this.startSpeaker();
+    this.running.apply(wish);
+    await this.updateRoutes({ view, ownBlocks, attachments });
+  }
+
+  private startSpeaker(): Speaker {
+    const { restart, log, kernel } = this.options;
+    log.info({ restart: restart !== undefined, forwarding: restart?.forwarding ?? [] }, 'BGP speaker starts');
+    return createSpeaker({
+      ...(restart && { restart: { restarting: true, ...restart, deferralSeconds: DEFERRAL_SECONDS } }),
+      ...(kernel && { resolve: (nextHop) => kernel.resolve(nextHop) }),
+      events: {
+        best: (changes) => this.follow(changes),
+        converged: () => this.sweep(),
+        note: ({ message, ...fields }) => log.info(fields, message),
+      },
+    });
+  }
+
+  /** Every peer has sent what it has: what is left from before our start is nobody's any more. */
+  private sweep(): void {
+    if (this.closing) return;
+    this.options.log.info('converged; routes from before the start that nobody announces any more may go');
+    this.options.kernel?.reconciler.release();
+  }
+
+  private async updateRoutes(from: {
+    view: ClusterView;
+    ownBlocks: readonly Prefix[];
+    attachments: readonly Attachment[];
+  }): Promise<void> {
+    const { kernel, config } = this.options;
+    if (kernel === undefined) return;
+    const basis = JSON.stringify(from);
+    if (basis === this.basis) return;
+    const input = { ...from, node: config.node };
+    const before = this.own;
+    this.own = new Map(desiredRoutes({ ...input, best: [] }).map((route) => [keyOf(route), route]));
+    this.learn = routeLearner(input);
+    const gone = [...before.values()].filter((route) => !this.own.has(keyOf(route)));
+    kernel.reconciler.change([
+      ...[...this.own.values()].map((route): RouteChange => ({ ...route, route })),
+      ...gone.map(({ prefix, metric }): RouteChange => ({ prefix, metric })),
+    ]);
+    this.basis = basis;
+    await this.learnAll();
+  }
+
+  /** All best paths anew, a slice at a time; what changes meanwhile is followed as ever. */
+  private async learnAll(): Promise<void> {
+    let slice: BestRoute[] = [];
+    for (const best of this.running?.best() ?? []) {
+      if (slice.push(best) < SLICE) continue;
+      this.follow(slice);
+      slice = [];
+      await turn();
+    }
+    this.follow(slice);
+  }
+
+  private follow(changes: readonly BestRoute[]): void {
+    const { kernel } = this.options;
+    if (this.closing || kernel === undefined) return;
+    kernel.reconciler.change(changes.map((best) => this.changeOf(best, kernel)));
+  }
+
+  private changeOf({ prefix, paths }: BestRoute, kernel: Kernel): RouteChange {
+    // A block of ours has its blackhole under this very key, whatever anybody announces.
+    const own = this.own.get(keyOf({ prefix, metric: BGP_METRIC }));
+    const route =
+      own ?? (paths.length === 0 ? undefined : this.learn({ prefix, paths: paths.map(throughGateway(kernel)) }));
+    return { prefix, metric: BGP_METRIC, route };
+  }
+
+  private reportProblems(problems: readonly Problem[]): void {
+    const text = JSON.stringify(problems);
+    if (text === this.reported) return;
+    this.reported = text;
+    if (problems.length > 0)
+      this.options.log.error({ problems }, 'the configuration has problems, the last good one stays in force');
+    else this.options.log.info('the configuration is in force');
+  }
+
+  private report(troubles: readonly Problem[], passwords: readonly string[]): void {
+    const isNews = JSON.stringify(troubles) !== JSON.stringify(this.known);
+    this.known = troubles;
+    if (isNews && troubles.length > 0)
+      this.options.log.warn({ troubles, passwords }, 'the configuration asks for what cannot be had');
+  }
+}
+
+/** The kernel takes only neighbours for gateways: a next hop further away is reached through one. */
+function throughGateway(kernel: Kernel): (path: BestRoute['paths'][number]) => LearnedRoute['paths'][number] {
+  return ({ nextHop, interface: dev }) => {
+    const found = kernel.resolve(nextHop, dev);
+    const via = found.gateway ?? nextHop;
+    const out = dev ?? found.interface;
+    return { nextHop: via, ...(out !== undefined && { interface: out }) };
+  };
+}
+
+function keyOf({ prefix, metric }: { readonly prefix: Prefix; readonly metric: number }): string {
+  return `${prefix} ${metric}`;
+}
