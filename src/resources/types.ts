@@ -56,6 +56,7 @@ export interface NodeSpec {
     readonly ipv6Address?: string;
     readonly routeReflectorClusterID?: Address;
   };
+  /** What else Calico keeps here (addresses, orchRefs, tunnel addresses, …) is carried along untyped. */
 }
 
 export interface IPPoolSpec {
@@ -185,6 +186,7 @@ export interface IPAMConfigSpec {
   /** 0: Calico's hard default of 20. */
   readonly maxBlocksPerHost: number;
   readonly ipCooldownSeconds?: number;
+  readonly kubeVirtVMAddressPersistence?: 'Enabled' | 'Disabled';
 }
 
 /** One block of addresses, stored exactly as Calico stores it (64-bit numbers are bigints). */
