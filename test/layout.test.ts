@@ -20,8 +20,8 @@ const arrows: Record<string, { rooms: readonly string[]; packages: 'none' | 'any
 export function specifiersIn(source: string): string[] {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
   const forms = [
-    /\b(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/g,
-    /\bimport\s*['"]([^'"]+)['"]/g,
+    /^\s*(?:import|export)\s+(?:type\s+)?(?:[\w$]+\s*,?\s*)?(?:\{[^}]*\}|\*(?:\s+as\s+[\w$]+)?)?\s*from\s*['"]([^'"]+)['"]/gm,
+    /^\s*import\s*['"]([^'"]+)['"]/gm,
     /\b(?:import|require)\s*\(\s*['"`]([^'"`]+)['"`]/g,
   ];
   return forms.flatMap((form) => [...code.matchAll(form)].map((match) => match[1]!));

@@ -20,7 +20,7 @@ interface Figures {
 
 const load: Load = { prefixes: Number(process.argv[2] ?? 1_000_000), perSet: 8 };
 const rounds = Number(process.argv[3] ?? 3);
-const contenders = [bird, frr].filter((contender) => {
+const contenders = [manx, bird, frr].filter((contender) => {
   const reason = lacking(...contender.tools);
   if (reason !== undefined) console.log(`${contender.name} is left out: ${reason}`);
   return reason === undefined;
