@@ -35,7 +35,7 @@ const SOL_SOCKET = 1;
 const SO_BINDTODEVICE = 25;
 const IPPROTO_TCP = 6;
 const TCP_MD5SIG = 14;
-const TCP_MD5SIG_EXT = 38;
+const TCP_MD5SIG_EXT = 32;
 /** IP_TTL and IP_MINTTL; IPV6_UNICAST_HOPS and IPV6_MINHOPCOUNT. */
 const hopOptions: Readonly<Record<Family, { level: number; send: number; minimum: number }>> = {
   4: { level: 0, send: 2, minimum: 21 },

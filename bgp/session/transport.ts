@@ -50,7 +50,8 @@ export async function listen(
   const listener = new TcpListener(endpoint.address, onConnection, lazily(options.sockOpts));
   try {
     const host = scoped(endpoint.address, options.interface);
-    await listener.open(new BoundSocket({ host, port: endpoint.port, ipv6Only: familyOf(endpoint.address) === 6 }));
+    using bound = new BoundSocket({ host, port: endpoint.port, ipv6Only: familyOf(endpoint.address) === 6 });
+    await listener.open(bound);
     return listener;
   } catch (cause) {
     throw listenError(cause, placeOf(endpoint.address, endpoint.port, options.interface));
