@@ -1,0 +1,349 @@
+// One neighbour of the speaker: its session on one side, its place in the tables on the other.
+//
+// Translates what the session tells into table operations, and says End-of-RIB and the frame around a refresh.
+import type { Address } from '#ip';
+import {
+  afiSafi,
+  decodeUpdate,
+  encodeEndOfRib,
+  encodeMessage,
+  encodeRouteRefresh,
+  familyOfAfi,
+  refreshSubtypes,
+} from './codec/index.ts';
+import type { Deferral } from './deferral.ts';
+import { exportKey, exportTerms } from './export-terms.ts';
+import { RestartHelper } from './helper.ts';
+import type { AddressFamily, Fault, RouteRefresh, Terms } from './message.ts';
+import { type CompiledPolicy, compilePolicy } from './policy/policy.ts';
+import type { Policy } from './policy/rule.ts';
+import type { Progress } from './restart.ts';
+import type { ExportTerms } from './rib/export.ts';
+import type { LocalFacts } from './rib/import.ts';
+import type { PeerFamily, RibPeer } from './rib/peer.ts';
+import { type Rib, families } from './rib/rib.ts';
+import { type Clock, type Dialer, Session, type SessionOwner } from './session/index.ts';
+import type { FamilyStatus, PeerStatus } from './status.ts';
+import type { PeerWish, SpeakerWish } from './wish.ts';
+
+/** What a neighbour needs of the speaker that it belongs to. */
+export interface NeighbourHost {
+  readonly rib: Rib;
+  readonly clock: Clock;
+  readonly dialer: Dialer;
+  readonly deferral: Deferral;
+  wish(): SpeakerWish;
+  local(): LocalFacts;
+  /** There is work in the tables. */
+  wake(): void;
+  /** The session of this neighbour has changed its state, or has an error to show. */
+  changed(neighbour: Neighbour): void;
+  /** An address that turned out to be ours. */
+  learnAddress(address: Address): void;
+}
+
+/** What is true as long as the session is Established. */
+interface Held {
+  readonly terms: Terms;
+  readonly since: number;
+  readonly localAddress: Address;
+  /** Families whose first full announcement is out. */
+  readonly introduced: Set<AddressFamily>;
+}
+
+export class Neighbour implements SessionOwner {
+  readonly peer: RibPeer;
+  readonly session: Session;
+  private readonly host: NeighbourHost;
+  private readonly helper: RestartHelper;
+  private exportPolicy: CompiledPolicy | undefined;
+  private held: Held | undefined;
+  private seen = false;
+  wish: PeerWish;
+
+  constructor(wish: PeerWish, host: NeighbourHost) {
+    const { rib, clock, dialer } = host;
+    this.wish = wish;
+    this.host = host;
+    this.exportPolicy = compiled(wish.exportPolicy);
+    const importPolicy = compiled(wish.importPolicy);
+    this.peer = rib.addPeer({ ...peerFacts(wish, host.wish()), role: undefined, importPolicy });
+    this.helper = new RestartHelper(this.peer, rib, clock, () => host.wake());
+    this.session = new Session(wish, host.wish(), this, { clock, dialer });
+  }
+
+  get isUp(): boolean {
+    return this.held !== undefined;
+  }
+
+  /** Whether anything of a past session is still kept. */
+  get isExpected(): boolean {
+    return this.helper.expectedUntil !== undefined;
+  }
+
+  /** Makes a new wish for the same address true. */
+  apply(wish: PeerWish): void {
+    const before = this.wish;
+    this.wish = wish;
+    this.session.apply(wish, this.host.wish());
+    const { asn, localAsn, internal, ...facts } = peerFacts(wish, this.host.wish());
+    Object.assign(this.peer, facts, this.held === undefined ? { asn, localAsn, internal } : {});
+    if (differ(before.importPolicy, wish.importPolicy)) this.peer.importPolicy = compiled(wish.importPolicy);
+    if (differ(before.exportPolicy, wish.exportPolicy)) this.exportPolicy = compiled(wish.exportPolicy);
+    if (differ(importFacts(before), importFacts(wish))) this.importAgain();
+    if ((wish.prefixLimit?.max ?? Infinity) > (before.prefixLimit?.max ?? Infinity)) this.askForDiscarded();
+    this.regroup();
+  }
+
+  /** What import goes by has changed. */
+  importAgain(): void {
+    for (const family of families) this.host.rib.tables[family].importAgain(this.peer);
+    this.host.wake();
+  }
+
+  /** What export goes by may have changed: joins the group that it belongs to now. */
+  regroup(): void {
+    for (const family of this.held?.terms.families ?? []) {
+      const { member } = this.peer.families[family];
+      const terms = this.exportTerms(family);
+      if (member !== undefined) this.host.rib.tables[family].move(member, terms, exportKey(terms));
+    }
+    this.host.wake();
+  }
+
+  /** Asks the peer for everything again. */
+  refresh(): void {
+    for (const family of this.held?.terms.families ?? []) this.session.requestRefresh(family);
+  }
+
+  /** Ends the session for good and removes the peer's paths. */
+  async close(how: 'restart' | 'deconfigured' | 'shutdown', text?: string): Promise<void> {
+    const closed = this.session.close(how, text);
+    this.helper.stop();
+    this.host.rib.removePeer(this.peer);
+    this.host.wake();
+    await closed;
+  }
+
+  /** How far it is in telling us its routes, for those who wait for them. */
+  progress(): Progress {
+    const { name, families: wished, shutdown } = this.wish;
+    const { internal, client } = this.peer;
+    const { expectedUntil } = this.helper;
+    return {
+      ...{ name, families: wished, internal, client, seen: this.seen, shutdown: shutdown !== undefined },
+      ...(expectedUntil !== undefined && { expectedUntil }),
+      ...(this.held && {
+        up: { ...this.held, endOfRib: families.filter((each) => this.family(each).endOfRib.received) },
+      }),
+    };
+  }
+
+  status(): PeerStatus {
+    return { ...this.session.status(), families: this.wish.families.map((family) => this.familyStatus(family)) };
+  }
+
+  /** Whether a route for the prefix is announced to it. */
+  announces(family: AddressFamily, prefix: number): boolean {
+    const { member } = this.family(family);
+    return (
+      member !== undefined && this.host.rib.tables[family].groupOfMember(member).announces(this.peer.index, prefix)
+    );
+  }
+
+  // SessionOwner.
+
+  established(terms: Terms): void {
+    const { peer, host } = this;
+    const localAddress = this.session.status().local!.address;
+    this.held = { terms, since: host.clock.now(), localAddress, introduced: new Set() };
+    this.seen = true;
+    const { peerAsn: asn, localAsn, internal, peerRouterId: routerId, role } = terms;
+    Object.assign(peer, { asn, localAsn, internal, routerId, role });
+    host.learnAddress(localAddress);
+    for (const family of families) Object.assign(this.family(family), freshCounters());
+    this.helper.returned(terms, this.wish.gracefulRestart);
+    for (const family of terms.families) this.join(family);
+    host.deferral.look();
+    host.wake();
+  }
+
+  update(body: Uint8Array): void {
+    const { terms } = this.held!;
+    const update = decodeUpdate(body, terms);
+    const faults = this.host.rib.apply(this.peer, update, terms, Math.floor(this.host.clock.now() / 1000));
+    if (faults.length > 0) this.recordFaults(faults, body);
+    if (update.endOfRib !== undefined) this.endOfRib(update.endOfRib);
+    this.host.wake();
+  }
+
+  routeRefresh({ afi, safi, subtype }: RouteRefresh): void {
+    const family = familyOfAfi(afi, safi);
+    const { terms } = this.held!;
+    // RFC 2918 §4: a family that was not agreed on is ignored; RFC 7313 §5: so is a subtype that nobody knows.
+    if (family === undefined || !terms.families.includes(family)) return;
+    if (subtype === refreshSubtypes.request) this.sendAgain(family);
+    if (subtype === refreshSubtypes.beginning) this.beginRefresh(family);
+    if (subtype === refreshSubtypes.ending) this.helper.endRefresh(family);
+  }
+
+  down(retain: boolean): void {
+    const { terms } = this.held!;
+    this.held = undefined;
+    for (const family of families) {
+      const { member } = this.family(family);
+      if (member !== undefined) this.host.rib.tables[family].leave(member);
+      Object.assign(this.family(family), { ...freshCounters(), member: undefined });
+    }
+    this.helper.down(retain, terms, this.wish.gracefulRestart);
+    this.host.deferral.look();
+    this.host.wake();
+  }
+
+  drained(): void {
+    for (const family of families) {
+      const { member } = this.family(family);
+      if (member !== undefined) member.waiting = false;
+    }
+    this.host.wake();
+  }
+
+  restartState(): { readonly restarting: boolean; readonly forwarding: readonly AddressFamily[] } {
+    return this.host.deferral.state();
+  }
+
+  changed(): void {
+    this.host.changed(this);
+  }
+
+  /** Says End-of-RIB for a family if it is due and true (RFC 4724 §4.1). */
+  sayEndOfRib(family: AddressFamily): void {
+    const { held } = this;
+    const { member, endOfRib } = this.family(family);
+    if (member === undefined || endOfRib.sent || !held?.introduced.has(family)) return;
+    if (this.host.deferral.delaysEndOfRib(family, this.progress())) return;
+    endOfRib.sent = true;
+    // Behind whatever the end of the wait has brought.
+    member.whenCaughtUp(() => member.send(encodeEndOfRib(family)));
+    this.host.wake();
+  }
+
+  private join(family: AddressFamily): void {
+    const terms = this.exportTerms(family);
+    const table = this.host.rib.tables[family];
+    const member = table.join(this.peer, terms, exportKey(terms), (messages) => this.session.send(messages));
+    this.family(family).member = member;
+    member.whenCaughtUp(() => {
+      this.held?.introduced.add(family);
+      this.sayEndOfRib(family);
+    });
+  }
+
+  private endOfRib(family: AddressFamily): void {
+    this.family(family).endOfRib.received = true;
+    this.helper.endOfRib(family);
+    this.host.deferral.look();
+    this.host.changed(this);
+  }
+
+  /** RFC 7313 §4: a refresh that begins before End-of-RIB, where that is to come, is none. */
+  private beginRefresh(family: AddressFamily): void {
+    const { terms } = this.held!;
+    if (terms.gracefulRestart !== undefined && !this.family(family).endOfRib.received) return;
+    this.helper.beginRefresh(family, this.wish.gracefulRestart.staleSecondsMax);
+  }
+
+  private sendAgain(family: AddressFamily): void {
+    const { terms, introduced } = this.held!;
+    const { member } = this.family(family);
+    if (member === undefined) return;
+    // RFC 7313 §4: only after End-of-RIB; before it, everything is on its way anyway.
+    const framed = terms.enhancedRouteRefresh && introduced.has(family);
+    if (framed) member.send(encodeRouteRefresh({ ...afiSafi(family), subtype: refreshSubtypes.beginning }));
+    member.begin('refresh');
+    if (framed) {
+      member.whenCaughtUp(() =>
+        member.send(encodeRouteRefresh({ ...afiSafi(family), subtype: refreshSubtypes.ending })),
+      );
+    }
+    this.host.wake();
+  }
+
+  private exportTerms(family: AddressFamily): ExportTerms {
+    const { wish, peer, host, exportPolicy: policy } = this;
+    const { clusterId, interfaceOf } = host.local();
+    return exportTerms(family, { wish, peer, policy, clusterId, interfaceOf, ...this.held!, speaker: host.wish() });
+  }
+
+  /** More prefixes are allowed now than the peer had ignored. */
+  private askForDiscarded(): void {
+    for (const family of this.held?.terms.families ?? []) {
+      const counters = this.family(family);
+      if (counters.discarded > 0 && this.session.requestRefresh(family)) counters.discarded = 0;
+    }
+  }
+
+  private recordFaults(faults: readonly Fault[], body: Uint8Array): void {
+    const text = faults.map(({ reason, action }) => `${reason}: ${consequence[action]}`).join('; ');
+    const message = Buffer.from(encodeMessage('update', body)).toString('hex');
+    this.session.record({ text, code: 3, direction: 'received', message });
+  }
+
+  private family(family: AddressFamily): PeerFamily {
+    return this.peer.families[family];
+  }
+
+  private familyStatus(family: AddressFamily): FamilyStatus {
+    const { accepted, stale, endOfRib, member, discarded } = this.family(family);
+    const table = this.host.rib.tables[family];
+    const { prefixLimit } = this.wish;
+    return {
+      family,
+      negotiated: this.held?.terms.families.includes(family) ?? false,
+      received: table.paths.countOf(this.peer.index),
+      accepted,
+      advertised: member === undefined ? 0 : table.groupOfMember(member).countFor(this.peer.index),
+      stale,
+      endOfRib: { ...endOfRib },
+      ...(prefixLimit && { prefixLimit: { max: prefixLimit.max, action: prefixLimit.action, discarded } }),
+    };
+  }
+}
+
+const consequence: Readonly<Record<Fault['action'], string>> = {
+  discard: 'ignored',
+  withdraw: 'the routes of this UPDATE are treated as withdrawn',
+};
+
+function freshCounters(): Partial<PeerFamily> {
+  return { discarded: 0, warned: false, refreshing: false, endOfRib: { sent: false, received: false } };
+}
+
+/** What the tables know of a peer before its session says more. */
+function peerFacts(wish: PeerWish, speaker: SpeakerWish) {
+  const localAsn = wish.localAsn ?? speaker.asn;
+  return {
+    name: wish.name,
+    address: wish.address,
+    asn: wish.asn,
+    localAsn,
+    internal: wish.asn === localAsn,
+    client: wish.routeReflectorClient,
+    allowOwnAs: wish.allowOwnAs,
+    interface: wish.interface,
+    prefixLimit: wish.prefixLimit,
+  };
+}
+
+/** What import looks at in a wish. */
+function importFacts({ importPolicy, allowOwnAs, interface: scope }: PeerWish): unknown {
+  return [importPolicy, allowOwnAs, scope];
+}
+
+function compiled(policy: Policy | undefined): CompiledPolicy | undefined {
+  return policy && compilePolicy(policy);
+}
+
+function differ(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) !== JSON.stringify(b);
+}
