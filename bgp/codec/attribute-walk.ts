@@ -4,7 +4,6 @@ import type { Fault, UnknownAttribute } from '../message.ts';
 import {
   MP_REACH_NLRI,
   MP_UNREACH_NLRI,
-  type Neighbour,
   OPTIONAL,
   PARTIAL,
   EXTENDED_LENGTH,
@@ -12,8 +11,10 @@ import {
   type Rule,
   TRANSITIVE,
   type WireAttributes,
+  nameOfAttribute,
   table,
 } from './attribute-table.ts';
+import type { Neighbour } from './attribute-value.ts';
 import { Malformed, Reader, octets } from './reader.ts';
 
 /** A fault, and the NOTIFICATION that it is where nothing milder is allowed (RFC 4271 §6.3, RFC 7606 §5.2). */
@@ -105,8 +106,12 @@ class Walk implements Found {
     const key = keysByCode.get(code);
     // RFC 7606 §3.g: the first one counts, be it in order or not.
     if (this.seen.has(code)) {
-      const name = key === undefined ? `attribute ${code}` : table[key].name;
-      this.#fault('discard', attribute, MALFORMED_LIST, `${name} occurs again and is ignored (RFC 7606 §3.g)`);
+      this.#fault(
+        'discard',
+        attribute,
+        MALFORMED_LIST,
+        `${nameOfAttribute(code)} occurs again and is ignored (RFC 7606 §3.g)`,
+      );
       return;
     }
     this.seen.add(code);
@@ -137,7 +142,7 @@ class Walk implements Found {
   #keep<K extends Key>(key: K, value: WireAttributes[K], { code, flags }: Attribute): void {
     // Passed on as it came, but we know what it is: no Partial bit from us.
     if (key === 'ipv6ExtendedCommunities') {
-      this.unknown.push({ code, flags: flags & ~EXTENDED_LENGTH, value: value as Uint8Array });
+      this.unknown.push({ code, flags: flags & (OPTIONAL | TRANSITIVE | PARTIAL), value: value as Uint8Array });
       return;
     }
     this.wire[key] = value;

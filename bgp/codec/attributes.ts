@@ -3,15 +3,8 @@
 import type { Address } from '#ip';
 import type { Fault, PathAttributes } from '../message.ts';
 import { AS_TRANS, mergeAs4Path, needsFourOctets, withoutConfederation } from './as-path.ts';
-import {
-  EXTENDED_LENGTH,
-  type Neighbour,
-  PARTIAL,
-  type Row,
-  type Rule,
-  type WireAttributes,
-  table,
-} from './attribute-table.ts';
+import { EXTENDED_LENGTH, PARTIAL, type Row, type Rule, type WireAttributes, table } from './attribute-table.ts';
+import type { Neighbour } from './attribute-value.ts';
 import { plainFault, walkAttributes } from './attribute-walk.ts';
 import { decodeNextHop } from './next-hop.ts';
 import { octets } from './reader.ts';

@@ -13,7 +13,9 @@ export class NotificationError extends Error {
   readonly reason: string;
 
   constructor(code: number, subcode: number, data: Uint8Array = EMPTY, reason = '') {
-    super(describeNotification({ code, subcode, data }) + (reason && `: ${reason}`));
+    // The reason says more than the data does, so it takes its place.
+    const words = describeNotification({ code, subcode, data: reason === '' ? data : EMPTY });
+    super(reason === '' ? words : `${words}: ${reason}`);
     this.code = code;
     this.subcode = subcode;
     this.data = data;

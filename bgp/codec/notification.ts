@@ -1,5 +1,6 @@
 // NOTIFICATION: its bytes, the words for every code and subcode, and the text of a shutdown (RFC 9003).
 import type { Notification } from '../message.ts';
+import { nameOfAttribute } from './attribute-table.ts';
 import { familyOfAfi } from './family.ts';
 import { MAX_LENGTH, HEADER_LENGTH, encodeMessage } from './header.ts';
 import { concat } from './writer.ts';
@@ -97,6 +98,9 @@ function describeData({ code, subcode, data }: Content): string {
   if (kind === '1/2' && data.length === 2) return `length ${u16(data, 0)}`;
   if (kind === '1/3' && data.length === 1) return `type ${data[0]}`;
   if (kind === '2/1' && data.length === 2) return `version ${u16(data, 0)} is supported`;
+  if (kind === '2/7') return `capability ${data[0]}`;
+  // RFC 4271 §6.3: the attribute at fault, with its flags in front.
+  if (/^3\/[245689]$/.test(kind) && data.length >= 2) return nameOfAttribute(data[1]!);
   if (kind === '6/1' && data.length >= 7) return describeLimit(data);
   if (kind === '6/2' || kind === '6/4') return describeText(data);
   if (kind === '6/9' && data.length >= 2) return describeNotification(split(data));

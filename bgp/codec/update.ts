@@ -4,7 +4,14 @@
 // is decided what ends the session: only where routes cannot be told from the rest (RFC 7606 §3.j). Attributes
 // themselves are decoded later, once per distinct block.
 import type { AddressFamily, Fault, NlriField, ReachField, Terms, Update } from '../message.ts';
-import { EXTENDED_LENGTH, MP_REACH_NLRI, MP_UNREACH_NLRI, OPTIONAL, TRANSITIVE } from './attribute-table.ts';
+import {
+  EXTENDED_LENGTH,
+  MP_REACH_NLRI,
+  MP_UNREACH_NLRI,
+  OPTIONAL,
+  TRANSITIVE,
+  nameOfAttribute,
+} from './attribute-table.ts';
 import { type AttributeFault, isKnownAttribute, overrun, plainFault, walkAttributes } from './attribute-walk.ts';
 import { bitsOfFamily, familyOfAfi } from './family.ts';
 import { isNextHopLength } from './next-hop.ts';
@@ -118,7 +125,7 @@ function scanAttributes(body: Uint8Array, start: number, end: number): Scan {
 function overrunAt(at: number, end: number, code: number): AttributeFault {
   const isHeader = end - at >= 2;
   if (isHeader && (code === MP_REACH_NLRI || code === MP_UNREACH_NLRI)) {
-    const reason = `${nameOf(code)} exceeds the path attributes (RFC 7606 §3.j)`;
+    const reason = `${nameOfAttribute(code)} exceeds the path attributes (RFC 7606 §3.j)`;
     throw new NotificationError(3, MALFORMED_LIST, NO_BYTES, reason);
   }
   return overrun(`the last ${octets(end - at)} are no whole attribute`);
@@ -127,7 +134,7 @@ function overrunAt(at: number, end: number, code: number): AttributeFault {
 /** RFC 7606 §3.g: not twice; §5.3: flags as in RFC 4760, and long enough for its fixed fields. */
 function checkPlace(body: Uint8Array, place: Place, least: number, before: Place | undefined): Place {
   if (before !== undefined) {
-    const reason = `${nameOf(body[place.start + 1]!)} occurs twice (RFC 7606 §3.g)`;
+    const reason = `${nameOfAttribute(body[place.start + 1]!)} occurs twice (RFC 7606 §3.g)`;
     throw new NotificationError(3, MALFORMED_LIST, NO_BYTES, reason);
   }
   if ((body[place.start]! & (OPTIONAL | TRANSITIVE)) !== OPTIONAL) throw malformed(body, place, 'its flags are wrong');
@@ -241,7 +248,7 @@ function endOfRib(body: Uint8Array, { unreach }: Scan, terms: UpdateTerms): Addr
 
 /** RFC 4760 §7 */
 function malformed(body: Uint8Array, { start, end }: Place, reason: string): NotificationError {
-  const text = `${nameOf(body[start + 1]!)} is malformed: ${reason}`;
+  const text = `${nameOfAttribute(body[start + 1]!)} is malformed: ${reason}`;
   return new NotificationError(3, OPTIONAL_ERROR, body.slice(start, end), text);
 }
 
@@ -249,10 +256,6 @@ function malformed(body: Uint8Array, { start, end }: Place, reason: string): Not
 function unknownWellKnown(attribute: Uint8Array): NotificationError {
   const reason = `attribute ${attribute[1]} is said to be well-known, but nobody here knows it`;
   return new NotificationError(3, UNKNOWN_WELL_KNOWN, attribute, reason);
-}
-
-function nameOf(code: number): string {
-  return code === MP_REACH_NLRI ? 'MP_REACH_NLRI' : 'MP_UNREACH_NLRI';
 }
 
 function u16(bytes: Uint8Array, at: number): number {

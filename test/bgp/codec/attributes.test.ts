@@ -381,15 +381,25 @@ test('an unknown non-transitive attribute is dropped without a fault (RFC 4271 �
   expect(decode(`${mandatory} ${attribute('80', 26, '01000b0000000000000001')}`)).toEqual({ attributes: base });
 });
 
+test('attributes that carry routes are not looked at here: decodeUpdate has taken them out', () => {
+  expect(decode(`${attribute('40', 14)} ${mandatory} ${attribute('c0', 15, '00')}`)).toEqual({ attributes: base });
+});
+
 test('an unknown well-known attribute withdraws, where it has not ended the session before', () => {
   expect(decode(`${mandatory} ${attribute('40', 99, '')}`)).toEqual({ action: 'withdraw' });
 });
 
 test('a known attribute that came with Partial is passed on with Partial (RFC 4271 §5)', () => {
-  const bytes = `${mandatory} ${attribute('e0', 7, '0000fde9 0a000001')} ${attribute('e0', 8, '00000001')}`;
-  const { attributes } = decode(bytes);
+  const [aggregator, communities] = [attribute('e0', 7, '0000fde9 0a000001'), attribute('e0', 8, '00000001')];
+  const { attributes } = decode(`${mandatory} ${communities} ${aggregator}`);
   expect(attributes?.partial).toEqual([7, 8]);
-  expect(encodeAttributes(attributes!, { ...external, nextHop: v4('10.0.0.1') })).toEqual(hex(bytes));
+  const bytes = encodeAttributes(attributes!, { ...external, nextHop: v4('10.0.0.1') });
+  expect(bytes).toEqual(hex(`${mandatory} ${aggregator} ${communities}`));
+});
+
+test('low bits of an attribute that is passed on are sent as zero (RFC 4271 §4.3)', () => {
+  const { attributes } = decode(`${mandatory} ${attribute('ef', 25, '00'.repeat(20))}`);
+  expect(attributes?.unknown?.map(({ flags }) => flags)).toEqual([0xe0]);
 });
 
 test('Partial is kept for transitive attributes only: elsewhere it has no meaning (RFC 4271 §4.3)', () => {
@@ -465,6 +475,12 @@ test.each([
   });
 });
 
+test('both AS4 attributes are named where both are ignored', () => {
+  const raw = hex(`${mandatory2} ${attribute('c0', 7, 'fde9 0a000002')} ${as4Path} ${as4Aggregator}`);
+  const { faults } = decodeAttributes(raw, undefined, twoOctet);
+  expect(faults.map(({ attribute }) => attribute)).toEqual([18, 17]);
+});
+
 test('AS4_AGGREGATOR without AGGREGATOR is ignored, AS4_PATH is not (RFC 6793 §4.2.3)', () => {
   expect(decode(`${mandatory2} ${as4Path} ${as4Aggregator}`, twoOctet)).toEqual({
     attributes: base,
@@ -522,10 +538,11 @@ test('extended communities that are all non-transitive are left out for an exter
 });
 
 test('confederation segments end at the AS border (RFC 5065 §4)', () => {
-  const path = [{ type: 'confedSequence', asns: [7] } as const, ...base.asPath];
+  const confederation = [{ type: 'confedSequence', asns: [7] } as const, { type: 'confedSet', asns: [8] } as const];
+  const path = [...confederation, ...base.asPath];
   expect(encodeAttributes({ ...base, asPath: path }, toExternal)).toEqual(hex(`${origin} ${asPath}`));
   expect(encodeAttributes({ ...base, asPath: path }, toInternal)).toEqual(
-    hex(`${origin} ${attribute('40', 2, '03 01 00000007 02 02 0000fde9 fa56ea00')}`),
+    hex(`${origin} ${attribute('40', 2, '03 01 00000007 04 01 00000008 02 02 0000fde9 fa56ea00')}`),
   );
 });
 
@@ -548,7 +565,8 @@ test('AS4_PATH is not sent where two octets are enough (RFC 6793 §4.2.2)', () =
 
 test.each([
   [4_200_000_000, 'c0 07 06 5ba0 0a000002', 'c0 12 08 fa56ea00 0a000002'],
-  [65_001, 'c0 07 06 fde9 0a000002', ''],
+  [65_535, 'c0 07 06 ffff 0a000002', ''],
+  [65_536, 'c0 07 06 5ba0 0a000002', 'c0 12 08 00010000 0a000002'],
 ])('AGGREGATOR of AS %i for a two-octet peer (RFC 6793 §4.2.2)', (asn, aggregator, aggregator4) => {
   const attributes = { ...base, asPath: [], aggregator: { asn, address: v4('10.0.0.2') } };
   expect(encodeAttributes(attributes, toTwoOctet)).toEqual(hex(`${origin} 40 02 00 ${aggregator} ${aggregator4}`));

@@ -39,6 +39,9 @@ test.each([
   [2, 5, 'authentication failure (2/5)'],
   [2, 6, 'unacceptable hold time (2/6)'],
   [2, 7, 'unsupported capability (2/7)'],
+  [2, 8, 'grouping conflict (2/8)'],
+  [2, 9, 'grouping required (2/9)'],
+  [2, 10, 'capability value mismatch (2/10)'],
   [2, 11, 'role mismatch (2/11)'],
   [3, 1, 'malformed attribute list (3/1)'],
   [3, 2, 'unrecognized well-known attribute (3/2)'],
@@ -86,6 +89,13 @@ test.each([
   ['1/2', '0012', 'bad message length (1/2): length 18'],
   ['1/3', '09', 'bad message type (1/3): type 9'],
   ['2/1', '0004', 'unsupported version number (2/1): version 4 is supported'],
+  ['2/7', '41 04 0000fde9', 'unsupported capability (2/7): capability 65'],
+  ['3/5', '80 04 01 00', 'attribute length error (3/5): MULTI_EXIT_DISC'],
+  ['3/9', '80 0e 01 00', 'optional attribute error (3/9): MP_REACH_NLRI'],
+  ['3/9', '80 0f', 'optional attribute error (3/9): MP_UNREACH_NLRI'],
+  ['3/2', '40 63 00', 'unrecognized well-known attribute (3/2): attribute 99'],
+  ['3/2', '40', 'unrecognized well-known attribute (3/2)'],
+  ['3/10', '18 0a', 'invalid network field (3/10)'],
   ['6/1', '0001 01 00000064', 'maximum number of prefixes reached (6/1): limit 100 for ipv4-unicast'],
   ['6/1', '0019 46 fffffffe', 'maximum number of prefixes reached (6/1): limit 4294967294 for AFI 25 SAFI 70'],
   ['6/2', '0b 6d61696e74656e616e6365', 'administrative shutdown (6/2): "maintenance"'],
@@ -133,6 +143,9 @@ test('a hard reset wraps the original (RFC 8538 §3.1)', () => {
 test('the error that asks for a NOTIFICATION says which and why', () => {
   expect(new NotificationError(3, 9, hex('00'), 'MED is odd').message).toBe(
     'optional attribute error (3/9): MED is odd',
+  );
+  expect(new NotificationError(2, 1, hex('0004')).message).toBe(
+    'unsupported version number (2/1): version 4 is supported',
   );
   expect(new NotificationError(4, 0).message).toBe('hold timer expired (4/0)');
 });
