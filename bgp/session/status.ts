@@ -57,7 +57,7 @@ export function statusOf(source: StatusSource): SessionStatus {
 }
 
 /** How far the host's clock is ahead of the session's, which is never set. */
-export function aheadOf(clock: Clock): number {
+function aheadOf(clock: Clock): number {
   return clock.wall ? clock.wall() - clock.now() : 0;
 }
 
