@@ -9,7 +9,7 @@ import { lockFolders } from './agent/lock.ts';
 import { type Continuity, markRun } from './agent/mark.ts';
 import { nodeMtu } from './agent/mtu.ts';
 import { type Pods, openPods } from './agent/pods.ts';
-import { Router } from './agent/router.ts';
+import { type RestartState, Router } from './agent/router.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
 import { join } from 'node:path';
 import { serveApi } from './api/server.ts';
@@ -69,16 +69,12 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
 
 const families: readonly AddressFamily[] = ['ipv4-unicast', 'ipv6-unicast'];
 
-/** Whether peers are told that we restart (RFC 4724: R), and for which families packets have flowed all the while (F). */
-async function restartState(
-  continuity: Continuity,
-  kernel: Kernel | undefined,
-): Promise<{ forwarding: readonly AddressFamily[] } | undefined> {
-  if (continuity === 'preserved') return { forwarding: families };
+/** What peers are told: that we restart (RFC 4724: R), and for which families packets have flowed all the while (F). */
+async function restartState(continuity: Continuity, kernel: Kernel | undefined): Promise<RestartState> {
+  if (continuity === 'preserved') return { restarting: true, forwarding: families };
   // The state folder may be new and the kernel not: then its routes tell.
-  const inherited = (await kernel?.inherited()) ?? [];
-  if (continuity === 'first' && inherited.length === 0) return undefined;
-  return { forwarding: inherited };
+  const forwarding = (await kernel?.inherited()) ?? [];
+  return { restarting: continuity === 'lost' || forwarding.length > 0, forwarding };
 }
 
 interface Parts {

@@ -55,6 +55,12 @@ async function run(config: AgentConfig): Promise<void> {
   };
   // A bug: what is in memory cannot be trusted any more. The routes stay, and whoever started us starts us again.
   process.on('uncaughtException', (error) => die(error, 'crashed'));
+  // Node's own warnings go where everything goes. That node:ffi is experimental is known, and accepted.
+  process.removeAllListeners('warning');
+  process.on('warning', (error) => {
+    if (error.name === 'ExperimentalWarning') log.debug({ error }, 'Node warns');
+    else log.warn({ error }, 'Node warns');
+  });
   const { promise: told, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
   try {

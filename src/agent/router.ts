@@ -36,8 +36,14 @@ export interface RouterOptions {
   readonly kernel?: Kernel | undefined;
   /** What is wired here. */
   readonly attachments: () => Promise<readonly Attachment[]>;
-  /** This is a restart, and these families have been forwarding all the while. */
-  readonly restart?: { readonly forwarding: readonly AddressFamily[] } | undefined;
+  readonly restart: RestartState;
+}
+
+export interface RestartState {
+  /** There was a run before this one, and peers may be waiting for us. */
+  readonly restarting: boolean;
+  /** Families whose packets have flowed all the while. */
+  readonly forwarding: readonly AddressFamily[];
 }
 
 /** Beyond, what has not come back is not waited for, and its routes go (RFC 4724 §4.1: the deferral timer). */
@@ -150,9 +156,9 @@ export class Router implements AsyncDisposable {
 
   private startSpeaker(): Speaker {
     const { restart, log, kernel } = this.options;
-    log.info({ restart: restart !== undefined, forwarding: restart?.forwarding ?? [] }, 'BGP speaker starts');
+    log.info({ ...restart }, 'BGP speaker starts');
     return createSpeaker({
-      ...(restart && { restart: { restarting: true, ...restart, deferralSeconds: DEFERRAL_SECONDS } }),
+      restart: { ...restart, deferralSeconds: DEFERRAL_SECONDS },
       ...(kernel && { resolve: (nextHop) => kernel.resolve(nextHop) }),
       events: {
         best: (changes) => this.follow(changes),
@@ -169,11 +175,7 @@ export class Router implements AsyncDisposable {
     this.options.kernel?.reconciler.release();
   }
 
-  private async updateRoutes(from: {
-    view: ClusterView;
-    ownBlocks: readonly Prefix[];
-    attachments: readonly Attachment[];
-  }): Promise<void> {
+  private async updateRoutes(from: RoutesBasis): Promise<void> {
     const { kernel, config } = this.options;
     if (kernel === undefined) return;
     const basis = JSON.stringify(from);
@@ -232,6 +234,13 @@ export class Router implements AsyncDisposable {
     if (isNews && troubles.length > 0)
       this.options.log.warn({ troubles, passwords }, 'the configuration asks for what cannot be had');
   }
+}
+
+/** What the node's own routes follow from. */
+interface RoutesBasis {
+  readonly view: ClusterView;
+  readonly ownBlocks: readonly Prefix[];
+  readonly attachments: readonly Attachment[];
 }
 
 /** The kernel takes only neighbours for gateways: a next hop further away is reached through one. */

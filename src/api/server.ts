@@ -1,6 +1,6 @@
 // The agent's API: HTTP on a unix socket that only root may open. The description of all of it is at /openapi.json.
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify';
 import { chmod, rename, rm } from 'node:fs/promises';
 import type { Log } from '../log.ts';
 import { answerError, notFound } from './errors.ts';
@@ -32,7 +32,8 @@ export async function serveApi(socketPath: string, source: ApiSource, log: Log):
 export async function createApi(source: ApiSource, log: Log): Promise<FastifyInstance> {
   const app = fastify({
     // A query that is not known is a mistake worth an answer, not something to drop.
-    ajv: { customOptions: { removeAdditional: false } },
+    ajv: { customOptions: { removeAdditional: false, allErrors: true } },
+    schemaErrorFormatter: (errors) => new Error(errors.map(requestProblem).join('; ')),
     forceCloseConnections: true,
   });
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
@@ -56,4 +57,10 @@ export async function createApi(source: ApiSource, log: Log): Promise<FastifyIns
   });
   await app.ready();
   return app;
+}
+
+/** What is wrong with a request, in words that name what was sent. */
+function requestProblem({ keyword, params, instancePath, message }: FastifySchemaValidationError): string {
+  if (keyword === 'additionalProperties') return `unknown parameter ${String(params['additionalProperty'])}`;
+  return `${instancePath.slice(1)} ${message ?? 'is not right'}`;
 }

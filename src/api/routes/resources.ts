@@ -70,7 +70,7 @@ function parseBody(body: string, done: (error: Error | null, value?: unknown) =>
   try {
     done(null, parseJson(body));
   } catch (error) {
-    done(new Refusal(400, 'invalid', `the body is no JSON: ${(error as Error).message}`));
+    done(new Refusal(400, 'invalid', `the body is ${(error as Error).message}`));
   }
 }
 

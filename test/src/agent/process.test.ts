@@ -1,5 +1,5 @@
 // manxd as a process: what it refuses, what it survives, and how it ends. Real agents, without FIB and CNI.
-import { readFile, rm } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PeerView, RoutesAnswer } from '../../../src/api/views.ts';
@@ -76,7 +76,7 @@ describe('the configuration', () => {
       const { routes } = await pair.two.api.get<RoutesAnswer>('/v1/bgp/routes?peer=one');
       return routes.some(({ prefix }) => prefix === '198.51.100.0/25');
     });
-    expect((await peerAtTwo()).since).toBe(before.since);
+    expect((await peerAtTwo()).flaps).toBe(before.flaps);
     await pair.one.write('all.yaml', configuration('one'));
     await until('the first one is back', routeAtTwo);
   });
@@ -99,25 +99,53 @@ describe('the configuration', () => {
       path: 'spec.peerIP',
     });
     expect(health.reasons[0]).toMatch(/^the configuration has \d+ problems?, the last good one stays in force$/);
-    expect((await peerAtTwo()).since).toBe(before.since);
+    expect((await peerAtTwo()).flaps).toBe(before.flaps);
     await rm(join(pair.one.folder, 'config/wrong.yaml'));
     await until('the problem is gone', async () => (await pair.one.status()).store.problems.length === 0);
   });
 
   test('that asks for a password that cannot be had leaves no session, and says so', async () => {
-    const options =
-      'apiVersion: projectmanx.org/v1\nkind: PeerOptions\nmetadata: {name: secret}\nspec: {peers: [two], passwordFile: two.password}\n';
-    await pair.one.write('secret.yaml', options);
+    const password = 'password: {secretKeyRef: {name: bgp, key: two}}';
+    await pair.one.write('all.yaml', configuration('one').replace('asNumber: 65001', `asNumber: 65001, ${password}`));
     const { bgp, troubles } = await until('the trouble is seen', async () => {
       const status = await pair.one.status();
       return status.troubles.length > 0 ? status : undefined;
     });
+    await pair.one.write('all.yaml', configuration('one'));
     expect(bgp?.peers).toEqual([]);
-    expect(troubles[0]?.message).toBe(
-      'the password (file two.password) cannot be read or is empty: no session with two until it can be used',
-    );
-    await rm(join(pair.one.folder, 'config/secret.yaml'));
+    expect(troubles).toMatchObject([
+      {
+        kind: 'BGPPeer',
+        name: 'two',
+        path: 'spec.password',
+        message: expect.stringMatching(
+          /^the password \(Secret bgp, key two\) cannot be read.*PeerOptions passwordFile$/,
+        ) as string,
+      },
+    ]);
     await established(pair.one, pair.two);
+  });
+
+  test('with a password file on both sides brings the session up under TCP MD5', async () => {
+    for (const agent of [pair.one, pair.two]) {
+      await agent.write('secret', 'correct horse\n');
+      await chmod(join(agent.folder, 'config/secret'), 0o600);
+      await agent.write(
+        'all.yaml',
+        configuration(agent.name as 'one' | 'two').replace(
+          'connectRetryTime: 1s',
+          'connectRetryTime: 1s, passwordFile: secret',
+        ),
+      );
+    }
+    await until(
+      'both sessions have the password',
+      async () => {
+        const peers = await Promise.all([pair.one.api.get<PeerView>('/v1/bgp/peers/two'), peerAtTwo()]);
+        return peers.every(({ state, wish }) => state === 'Established' && wish?.password === true);
+      },
+      20_000,
+    );
   });
 });
 

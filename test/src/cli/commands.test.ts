@@ -44,7 +44,7 @@ describe('manxctl beside an agent', () => {
   });
 
   test('node status ends with 1 where the node is degraded', async () => {
-    await manxctl('apply -f -', `${unreachablePeer}`);
+    await manxctl('apply -f -', unreachablePeer);
     const { code, stdout } = await until('the new peer is there', async () => {
       const outcome = await manxctl('node status');
       return outcome.stdout.includes('nobody') ? outcome : undefined;
