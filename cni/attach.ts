@@ -23,13 +23,21 @@ export async function attach(call: Call, wish: Wish, around: Surroundings): Prom
   return alone(call.key, around, () =>
     aloneOn(hostInterface, around, async () => {
       await assertEnterable(call, around);
-      const families = chooseFamilies(wish, await around.families());
+      const families = chooseFamilies(wish, await defaultFamilies(around));
       await clearTheWay(call, hostInterface, around);
       const begun = begin(call, wish, hostInterface, around);
       await around.records.put(begun);
       return finish(begun, wish, families, around);
     }),
   );
+}
+
+async function defaultFamilies(around: Surroundings): Promise<readonly (4 | 6)[]> {
+  try {
+    return await around.families();
+  } catch (error) {
+    throw asCniError(error, 11);
+  }
 }
 
 /** Before anything is made. Tested first, because a pod's half that is carried out on the host would cut it off. */
@@ -96,11 +104,11 @@ async function finish(
       allowIpForwarding: wish.allowIpForwarding,
       protocol: around.protocol,
     });
-  let isPlugged = false;
+  let hasClaimed = false;
   try {
     // The link first: when the pod has such an interface already, whoever made it keeps the addresses, too.
     await plug(begun, plan([]).plug, around);
-    isPlugged = true;
+    hasClaimed = true;
     const addresses = await claim(begun, wish, families, around);
     const routes = await furnish(begun.netns, plan(addresses), around);
     const attachment: Attachment = { ...begun, state: 'wired', addresses };
@@ -108,18 +116,22 @@ async function finish(
     around.listener.changed();
     return { attachment, routes };
   } catch (error) {
-    await rollBack(begun, isPlugged, around);
-    throw error;
+    const failure = asCniError(error);
+    // 101: the pod has such an interface, and the link is not ours. Otherwise it may be there whatever plug() heard.
+    await rollBack(begun, { link: failure.code !== 101, lease: hasClaimed }, around);
+    throw failure;
   }
 }
 
 /** What cannot be undone now keeps its record, and with that is undone by the DEL that follows or at the next start. */
-async function rollBack(begun: Attachment, isPlugged: boolean, around: Surroundings): Promise<void> {
+async function rollBack(
+  begun: Attachment,
+  made: { link: boolean; lease: boolean },
+  around: Surroundings,
+): Promise<void> {
   try {
-    if (isPlugged) {
-      await around.links.remove(begun.hostInterface);
-      await around.addresses.release(begun.handle);
-    }
+    if (made.link) await around.links.remove(begun.hostInterface);
+    if (made.lease) await around.addresses.release(begun.handle);
     await around.records.remove(begun);
   } catch (error) {
     const { containerId, ifname } = begun;

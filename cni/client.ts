@@ -44,9 +44,8 @@ function explain(path: string, error: NodeJS.ErrnoException): Error {
   return new CniError(5, `the Manx agent's socket ${path} cannot be used: ${error.message}`, { cause: error });
 }
 
-/** A line that was cut off is no answer. */
+/** A line that was cut off is no JSON, and no answer. */
 function decodeAnswer(text: string): PluginAnswer | undefined {
-  if (!text.endsWith('\n')) return undefined;
   try {
     const value = JSON.parse(text) as PluginAnswer;
     return value.exit === 0 || value.exit === 1 ? value : undefined;

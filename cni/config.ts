@@ -215,13 +215,16 @@ export function attachmentName(containerId: string, ifname: string): string {
   return `${containerId}/${ifname}`;
 }
 
-/** The families to assign: as wished, or as the fixed addresses are. Never none. @throws CniError 7 */
+/**
+ * The families to assign: as wished, or as the fixed addresses are. Never none.
+ * @throws CniError 7 when the configuration rules out both; 11 when it leaves the choice, and there are no pools.
+ */
 export function chooseFamilies(wish: Wish, byDefault: readonly (4 | 6)[]): readonly (4 | 6)[] {
   if (wish.addresses) return ([4, 6] as const).filter((family) => wish.addresses!.some((a) => familyOf(a) === family));
   const chosen = ([4, 6] as const).filter(
     (family) => (family === 4 ? wish.assign.v4 : wish.assign.v6) ?? byDefault.includes(family),
   );
-  if (chosen.length === 0)
-    throw new CniError(7, 'ipam.assign_ipv4 and ipam.assign_ipv6 leave the pod without any address');
-  return chosen;
+  if (chosen.length > 0) return chosen;
+  if (byDefault.length === 0) throw new CniError(11, 'no address can be given: there is no pool of addresses');
+  throw new CniError(7, 'ipam.assign_ipv4 and ipam.assign_ipv6 leave the pod without any address');
 }

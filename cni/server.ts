@@ -25,7 +25,6 @@ interface Handler {
  */
 export async function serve(path: string, operations: Handler, options: ServeOptions = {}): Promise<AsyncDisposable> {
   const { maxRequest = 4 << 20, patienceMs = 10_000 } = options;
-  const busy = new Set<Promise<void>>();
   const waiting = new Set<Socket>();
   // A client that has sent its line may close its half, and still wants the answer.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -33,19 +32,17 @@ export async function serve(path: string, operations: Handler, options: ServeOpt
     socket.setTimeout(patienceMs, () => socket.destroy());
     waiting.add(socket);
     socket.once('close', () => waiting.delete(socket));
-    const work = serveOne(socket, operations, maxRequest, () => {
+    void serveOne(socket, operations, maxRequest, () => {
       waiting.delete(socket);
       socket.setTimeout(0);
     });
-    busy.add(work);
-    void work.finally(() => busy.delete(work));
   });
   const inode = await bind(server, path);
   return {
     async [Symbol.asyncDispose]() {
+      // Calls back when the last connection has ended, which each does with its answer.
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of waiting) socket.destroy();
-      await Promise.all(busy);
       await closed;
       // Another agent may have taken the place over.
       if ((await inodeOf(path)) === inode) await rm(path, { force: true });

@@ -236,6 +236,10 @@ describe('families', () => {
   });
 });
 
+test('a node without pools is worth another try, code 11', () => {
+  expect(errorOf(() => chooseFamilies(parseWish(minimal, noArgs), [])).code).toBe(11);
+});
+
 describe("GC's list", () => {
   test('is read', () => {
     const list = [

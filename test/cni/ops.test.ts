@@ -80,10 +80,50 @@ describe('ADD', () => {
     expect(agent.remains).toEqual(nothing);
   });
 
+  test("a roll-back waits for the pod's half, which must not go on behind its back", async () => {
+    const agent = new FakeAgent();
+    const { namespaces } = agent.kernel;
+    const apply = namespaces.apply.bind(namespaces);
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    namespaces.apply = async (...half) => {
+      await gate;
+      return apply(...half);
+    };
+    agent.kernel.refusal = { pattern: /^route add 10/, error: 'no' };
+    const answer = agent.call('ADD', agent.pod('a'));
+    await expect.poll(() => agent.kernel.refusals).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(agent.remains.links).toEqual([linkOf('a')]);
+    open();
+    expect(codeOf(await answer)).toBe(102);
+    expect(agent.remains).toEqual(nothing);
+  });
+
   test('settings that cannot be written leave nothing behind', async () => {
     const agent = new FakeAgent();
     agent.kernel.sysctls.write = () => Promise.reject(new CniError(5, 'the agent cannot write: Read-only file system'));
     expect(codeOf(await agent.call('ADD', agent.pod('a')))).toBe(5);
+    expect(agent.remains).toEqual(nothing);
+  });
+
+  test('a batch that cannot run at all is the kernel refusing, not a fault of ours', async () => {
+    const agent = new FakeAgent();
+    agent.kernel.batch.run = () => Promise.reject(new Error('ip cannot be started'));
+    const { code, msg } = (await agent.call('ADD', agent.pod('a'))).print as { code: number; msg: string };
+    expect([code, msg]).toEqual([102, 'ip cannot be started']);
+  });
+
+  test('a link that was made although the batch failed is removed', async () => {
+    const agent = new FakeAgent();
+    const { batch } = agent.kernel;
+    const run: typeof batch.run = batch.run.bind(batch);
+    batch.run = async (lines) => {
+      const answers = await run(lines);
+      if (lines[0]!.startsWith('link add')) throw new Error('ip ended without an answer');
+      return answers;
+    };
+    expect(codeOf(await agent.call('ADD', agent.pod('a')))).toBe(102);
     expect(agent.remains).toEqual(nothing);
   });
 
@@ -210,6 +250,13 @@ describe('ADD', () => {
     expect([...agent.leases.values()].flat()).toHaveLength(4);
     await agent.do('DEL', second);
     expect(agent.remains).toEqual({ links: [linkOf('a')], leases: ['pods.a'], records: ['pods/a/eth0'] });
+  });
+
+  test('two attachments whose handles would be the same are not both made', async () => {
+    const agent = new FakeAgent();
+    await agent.do('ADD', { ...agent.pod('a', { name: 'x' }), ifname: 'net1' });
+    expect(codeOf(await agent.call('ADD', agent.pod('a.net1', { name: 'y' })))).toBe(7);
+    expect(agent.remains).toMatchObject({ leases: ['pods.a.net1'], records: ['pods/a/net1'] });
   });
 
   test('a chained ADD returns the previous result and what it adds', async () => {
@@ -354,6 +401,15 @@ describe('DEL', () => {
   test('without a record leaves a link alone that leads into another namespace', async () => {
     const agent = new FakeAgent();
     const pod = agent.pod('a');
+    agent.kernel.links.set(linkOf('a'), { netns: '/run/netns/other', ifname: 'eth0', mac: 'x' });
+    await agent.do('DEL', pod);
+    expect(agent.remains.links).toEqual([linkOf('a')]);
+  });
+
+  test("without a record leaves a link alone whose other end is not the container's interface", async () => {
+    const agent = new FakeAgent();
+    const pod = agent.pod('a');
+    agent.kernel.foreign.add('/run/netns/a eth0');
     agent.kernel.links.set(linkOf('a'), { netns: '/run/netns/other', ifname: 'eth0', mac: 'x' });
     await agent.do('DEL', pod);
     expect(agent.remains.links).toEqual([linkOf('a')]);

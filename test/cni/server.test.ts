@@ -138,6 +138,32 @@ test('disposing ends after the last answer, and takes the socket away', async ()
   expect(await readdir(join(folder, 'run'))).toEqual([]);
 });
 
+test('disposing waits also for what a client that died had asked for', async () => {
+  let open = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const log: string[] = [];
+  const slow = {
+    handle: async (): Promise<PluginAnswer> => {
+      begin();
+      await gate;
+      log.push('served');
+      return { exit: 0 };
+    },
+  };
+  const server = await serve(path, slow);
+  const socket = await connected();
+  socket.write(`${JSON.stringify(request)}\n`);
+  await begun;
+  socket.destroy();
+  await once(socket, 'close');
+  const end = server[Symbol.asyncDispose]().then(() => log.push('ended'));
+  setTimeout(open, 50);
+  await end;
+  expect(log).toEqual(['served', 'ended']);
+});
+
 test('a second agent on the same socket is refused, and the first goes on', async () => {
   await using _server = await serve(path, echo);
   await expect(serve(path, echo)).rejects.toMatchObject({ code: 5, message: expect.stringContaining('another agent') });

@@ -85,6 +85,15 @@ test('one that cannot be read is reported and kept', async () => {
   expect(await readFile(join(folder, 'x.json'), 'utf8')).toBe('{');
 });
 
+test('its time is the one that is written in it, whatever became of the file since', async () => {
+  const file = await writeTombstone(folder, del('a'));
+  const { at } = JSON.parse(await readFile(file, 'utf8')) as { at: number };
+  await utimes(file, 1000, 1000);
+  const operations = new Recorder();
+  await replayTombstones(folder, operations);
+  expect(operations.handled[0]!.at).toBe(at);
+});
+
 test('one without a time is as old as its file', async () => {
   await writeFile(join(folder, 'x.json'), JSON.stringify(del('a')));
   await utimes(join(folder, 'x.json'), 1000, 1000);

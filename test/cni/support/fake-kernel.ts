@@ -18,6 +18,7 @@ export class FakeKernel {
   readonly log: string[] = [];
   /** Lines that match are refused with the text. */
   refusal: { pattern: RegExp; error: string } | undefined;
+  refusals = 0;
   /** Awaited before each line: for tests that hold the kernel up. */
   hold: (line: string) => Promise<void> = async () => undefined;
   /** How many `link add` run or wait at this moment, and the most there ever were. */
@@ -70,7 +71,9 @@ export class FakeKernel {
   }
 
   private refused(line: string): LineAnswer | undefined {
-    return this.refusal?.pattern.test(line) ? failure(this.refusal.error) : undefined;
+    if (!this.refusal?.pattern.test(line)) return undefined;
+    this.refusals++;
+    return failure(this.refusal.error);
   }
 
   removeLink(name: string): boolean {
