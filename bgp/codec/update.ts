@@ -128,7 +128,7 @@ function overrunAt(at: number, end: number, code: number): AttributeFault {
     const reason = `${nameOfAttribute(code)} exceeds the path attributes (RFC 7606 §3.j)`;
     throw new NotificationError(3, MALFORMED_LIST, NO_BYTES, reason);
   }
-  return overrun(`the last ${octets(end - at)} are no whole attribute`);
+  return overrun(`the last ${octets(end - at)} make no whole attribute`);
 }
 
 /** RFC 7606 §3.g: not twice; §5.3: flags as in RFC 4760, and long enough for its fixed fields. */

@@ -122,6 +122,10 @@ test('a text may have 255 octets (RFC 9003 §2)', () => {
   expect(shutdownText(hex(`ff ${'61'.repeat(255)}`))).toBe('a'.repeat(255));
 });
 
+test('what stands behind a text is no part of it (RFC 9003 §2)', () => {
+  expect(shutdownText(hex('02 6869 61'))).toBe('hi');
+});
+
 test('a text of our own is length and UTF-8 (RFC 9003 §2)', () => {
   expect([shutdownData('hi 🐱'), shutdownData('')]).toEqual([hex('07 6869 20 f09f90b1'), new Uint8Array()]);
 });
@@ -138,6 +142,10 @@ test.each([
 
 test('a hard reset wraps the original (RFC 8538 §3.1)', () => {
   expect(hardResetData({ code: 6, subcode: 4, data: hex('02 6869') })).toEqual(hex('06 04 02 6869'));
+});
+
+test('an error without data has none', () => {
+  expect(new NotificationError(4, 0).data).toEqual(new Uint8Array());
 });
 
 test('the error that asks for a NOTIFICATION says which and why', () => {

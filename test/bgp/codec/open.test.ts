@@ -150,6 +150,11 @@ test.each([
   expect({ kind, reason }).toEqual({ kind: '2/0', reason: expect.stringContaining(`capability ${hex(bytes)[0]} (`) });
 });
 
+test('only the F bit of a family says that forwarding went on (RFC 4724 §3, RFC 9494 §3.1)', () => {
+  const { capabilities } = decodeOpen(openWith('40 06 0078 0001 01 7f', '47 07 0001 01 7f 000001'));
+  expect(capabilities).toMatchObject([{ families: [{ forwarding: false }] }, { families: [{ forwarding: false }] }]);
+});
+
 test('an ADD-PATH family with a direction that is none is ignored, the others are not (RFC 7911 §4)', () => {
   expect(decodeOpen(openWith('45 0c 0001 01 00 0002 01 04 0001 02 01')).capabilities).toEqual([
     { name: 'addPath', families: [{ afi: 1, safi: 2, receive: true, send: false }] },

@@ -355,6 +355,34 @@ test('classic routes are ignored when IPv4 was not agreed on (RFC 4760 §8)', ()
   });
 });
 
+test('what is ignored is told, with its family and attribute', () => {
+  const routes = updateBody({ withdrawn: ten, attributes: `${reach('ff', '0019 46')} ${unreach('ff', '4004 47')}` });
+  const ignored = (afi: number, safi: number): string =>
+    `routes of AFI ${afi} SAFI ${safi}, not agreed on, are ignored (RFC 4760 §8)`;
+  expect(decodeUpdate(routes, v6only).faults).toEqual([
+    { action: 'discard', reason: ignored(1, 1) },
+    { action: 'discard', reason: ignored(16_388, 71), attribute: 15 },
+    { action: 'discard', reason: ignored(25, 70), attribute: 14 },
+  ]);
+});
+
+test.each([
+  ['MP_REACH_NLRI is malformed: 4 octets are less than 5', attribute('80', 14, '0002 01 00')],
+  ['MP_UNREACH_NLRI is malformed: its flags are wrong', attribute('c0', 15, `0002 01 ${fd}`)],
+  ['MP_UNREACH_NLRI occurs twice (RFC 7606 §3.g)', `${unreach()} ${unreach()}`],
+  ['MP_REACH_NLRI exceeds the path attributes (RFC 7606 §3.j)', '80 0e 05 0002'],
+])('why the session ends is told: %s', (reason, attributes) => {
+  expect(notificationOf(() => decode(updateBody({ attributes }))).reason).toBe(reason);
+});
+
+test.each([
+  ['the last 1 octet', '40'],
+  ['the last 2 octets', '40 05'],
+])('how much does not fit is told: %s', (words, attributes) => {
+  const { faults } = decodeUpdate(updateBody({ attributes: `${mandatory} ${attributes}`, announced: ten }), external);
+  expect(faults.map(({ reason }) => reason)).toEqual([expect.stringContaining(words)]);
+});
+
 // -- attributes that end the session
 
 test.each([0, 11, 99, 255])(
