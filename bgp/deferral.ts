@@ -8,8 +8,8 @@ import type { Clock } from './session/index.ts';
 export interface DeferralOwner {
   /** All neighbours. */
   progress(): readonly Progress[];
-  /** A family's wait is over. */
-  over(family: AddressFamily): void;
+  /** A family's wait is over. @param heldBack routes of neighbours were held back until now. */
+  over(family: AddressFamily, heldBack: boolean): void;
   /** Every family's is. Said once. */
   converged(): void;
 }
@@ -56,8 +56,9 @@ export class Deferral {
     const late = this.clock.now() >= this.began + (this.options?.deferralSeconds ?? defaultDeferralSeconds) * 1000;
     for (const family of [...this.waiting]) {
       if (!late && this.awaited(family).length > 0) continue;
+      const heldBack = this.holdsBack(family);
       this.waiting.delete(family);
-      this.owner.over(family);
+      this.owner.over(family, heldBack);
     }
     if (this.waiting.size === 0) {
       this.stop();

@@ -108,7 +108,7 @@ class BgpSpeaker implements Speaker {
     this.clock = options.clock ?? systemClock();
     this.deferral = new Deferral(options.restart, this.clock, {
       progress: () => [...this.neighbours.values()].map((neighbour) => neighbour.progress()),
-      over: (family) => this.deferralOver(family),
+      over: (family, heldBack) => this.deferralOver(family, heldBack),
       converged: () => this.events.converged?.(),
     });
     this.rib = new Rib({
@@ -272,8 +272,9 @@ class BgpSpeaker implements Speaker {
     if (changes.length > 0) this.events.best?.(changes);
   }
 
-  private deferralOver(family: AddressFamily): void {
-    this.rib.tables[family].exportAgain();
+  /** @param heldBack routes of neighbours were held back until now. */
+  private deferralOver(family: AddressFamily, heldBack: boolean): void {
+    if (heldBack) this.rib.tables[family].exportAgain();
     for (const neighbour of this.neighbours.values()) neighbour.sayEndOfRib(family);
     this.wake();
   }

@@ -27,7 +27,7 @@ export function applyOperation<Name extends Operation['do']>(
   attributes: PathAttributes,
   operation: Extract<Operation, { readonly do: Name }>,
 ): PathAttributes {
-  return appliers[operation.do as Name](attributes, operation);
+  return appliers[operation.do](attributes, operation);
 }
 
 export function addCommunity(attributes: PathAttributes, community: number | LargeCommunity): PathAttributes {

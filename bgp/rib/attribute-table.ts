@@ -57,11 +57,13 @@ export class AttributeTable {
     const hash = hashAttributes(attributes);
     let id = this.buckets[hash & (this.buckets.length - 1)]!;
     while (id !== 0) {
-      if (this.records.get(id, hashField) === hash && sameAttributes(this.sets[id]!, attributes)) {
-        this.records.add(id, uses, 1);
+      const page = this.records.page(id);
+      const start = this.records.start(id);
+      if (page[start + hashField] === hash && sameAttributes(this.sets[id]!, attributes)) {
+        page[start + uses]!++;
         return id;
       }
-      id = this.records.get(id, chain);
+      id = page[start + chain]!;
     }
     return this.insert(attributes, hash);
   }

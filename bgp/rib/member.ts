@@ -28,6 +28,8 @@ export class Member {
   private walk: Walk | undefined;
   /** Slots below this have been walked over. */
   private cursor = 0;
+  /** Slots that are being written, each with what was told: their holds are still to be given back. */
+  private readonly taken: number[] = [];
   private readonly farewells: Farewell[] = [];
   /** The output is full: nothing is sent until it has drained. */
   waiting = false;
@@ -72,7 +74,7 @@ export class Member {
 
   /**
    * Hands on up to `limit` slots whose turn it is, each with what the peer was told: a set, {@link notTold} or
-   * {@link mustHear}.
+   * {@link mustHear}. Followed by {@link written}.
    * @param end every slot is below this.
    */
   take(limit: number, end: number, tell: Tell): void {
@@ -86,6 +88,12 @@ export class Member {
       if (slot === 0) return;
       this.hand(slot, this.pending.take(slot), tell);
     }
+  }
+
+  /** What was taken has been written: only now may a prefix that is gone give its number to another one. */
+  written(): void {
+    for (let i = 0; i < this.taken.length; i += 2) this.pending.release(this.taken[i]!, this.taken[i + 1]!);
+    this.taken.length = 0;
   }
 
   /** Says what was to be said at the end, if this is the end. */
@@ -106,6 +114,6 @@ export class Member {
 
   private hand(slot: number, told: number, tell: Tell): void {
     tell(slot, told);
-    this.pending.release(slot, told);
+    this.taken.push(slot, told);
   }
 }

@@ -249,8 +249,15 @@ class Output {
   }
 
   private cut(): void {
-    if (this.end > this.start) this.segments.push({ tag: this.tag, bytes: this.buffer.subarray(this.start, this.end) });
+    if (this.end > this.start) this.segments.push({ tag: this.tag, bytes: this.bytes() });
     this.start = this.end;
+  }
+
+  /** A few octets do not keep a whole buffer alive while they wait for a peer. */
+  private bytes(): Uint8Array {
+    const used = this.end - this.start;
+    const { buffer } = this;
+    return used * 2 < buffer.length ? buffer.slice(this.start, this.end) : buffer.subarray(this.start, this.end);
   }
 }
 

@@ -103,9 +103,13 @@ export class PathTable {
 
   /** The path of this peer for the prefix, or 0. */
   find(prefix: number, peer: number, pathId: number): number {
+    const { records } = this;
     let id = this.prefixes.get(prefix, prefixField.firstPath);
-    while (id !== 0 && !(this.get(id, pathField.peer) === peer && this.get(id, pathField.pathId) === pathId)) {
-      id = this.get(id, pathField.next);
+    while (id !== 0) {
+      const page = records.page(id);
+      const start = records.start(id);
+      if (page[start + pathField.peer] === peer && page[start + pathField.pathId] === pathId) break;
+      id = page[start + pathField.next]!;
     }
     return id;
   }
@@ -114,13 +118,15 @@ export class PathTable {
   add(prefix: number, peer: number, pathId: number): number {
     const { records, prefixes } = this;
     const id = records.claim();
-    records.set(id, pathField.prefix, prefix);
-    records.set(id, pathField.peer, peer);
-    records.set(id, pathField.pathId, pathId);
-    records.set(id, pathField.next, prefixes.get(prefix, prefixField.firstPath));
+    const page = records.page(id);
+    const start = records.start(id);
+    page[start + pathField.prefix] = prefix;
+    page[start + pathField.peer] = peer;
+    page[start + pathField.pathId] = pathId;
+    page[start + pathField.next] = prefixes.get(prefix, prefixField.firstPath);
+    page[start + pathField.place] = this.listOf(peer).push(id);
+    page[start + pathField.holds] = 1;
     prefixes.set(prefix, prefixField.firstPath, id);
-    records.set(id, pathField.place, this.listOf(peer).push(id));
-    records.set(id, pathField.holds, 1);
     prefixes.retain(prefix);
     this.live++;
     return id;

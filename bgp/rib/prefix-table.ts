@@ -95,15 +95,21 @@ export class PrefixTable {
 
   prefixOf(id: number): Prefix {
     const bytes = new Uint8Array(this.words * 4);
-    this.writeAddress(id, bytes, 0, bytes.length);
+    for (const i of bytes.keys()) bytes[i] = this.word(id, i >> 2) >>> (24 - ((i & 3) << 3));
     return `${addressFromBytes(bytes)}/${this.length(id)}` as Prefix;
   }
 
   /** Writes the prefix as NLRI, at most 17 octets. @returns where it ends. */
   write(id: number, out: Uint8Array, at: number): number {
-    const length = this.records.get(id, lengthField);
+    const page = this.records.page(id);
+    const start = this.records.start(id);
+    const length = page[start + lengthField]!;
+    const octets = (length + 7) >> 3;
     out[at] = length;
-    return this.writeAddress(id, out, at + 1, (length + 7) >> 3);
+    for (let i = 0; i < octets; i++) {
+      out[at + 1 + i] = page[start + firstWord + (i >> 2)]! >>> (24 - ((i & 3) << 3));
+    }
+    return at + 1 + octets;
   }
 
   /** Holds the id for one more user: a path, an exported route, an entry in a queue. */
@@ -121,13 +127,6 @@ export class PrefixTable {
     if (this.records.get(id, uses) === 0) this.remove(id);
   }
 
-  private writeAddress(id: number, out: Uint8Array, at: number, octets: number): number {
-    for (let i = 0; i < octets; i++) {
-      out[at + i] = this.records.get(id, firstWord + (i >> 2)) >>> (24 - ((i & 3) << 3));
-    }
-    return at + octets;
-  }
-
   private readKey(bytes: Uint8Array, at: number, length: number): void {
     const { key } = this;
     for (let word = 0, left = length; word < key.length; word++, left -= 32, at += 4) {
@@ -137,24 +136,29 @@ export class PrefixTable {
 
   private lookUp(length: number, hash: number): number {
     const { records, key } = this;
+    const word = key[0]!;
     let id = this.buckets.get(this.bucketOf(hash));
     while (id !== 0) {
-      if (records.get(id, firstWord) === key[0] && records.get(id, lengthField) === length && this.sameTail(id)) break;
-      id = records.get(id, chain);
+      const page = records.page(id);
+      const start = records.start(id);
+      if (page[start + firstWord] === word && page[start + lengthField] === length && this.sameTail(page, start)) break;
+      id = page[start + chain]!;
     }
     return id;
   }
 
-  private sameTail(id: number): boolean {
-    for (let i = 1; i < this.words; i++) if (this.records.get(id, firstWord + i) !== this.key[i]) return false;
+  private sameTail(page: Int32Array, start: number): boolean {
+    for (let i = 1; i < this.words; i++) if (page[start + firstWord + i] !== this.key[i]) return false;
     return true;
   }
 
   private insert(length: number, hash: number): number {
     if (this.records.count > this.mask + this.split) this.splitBucket();
     const id = this.records.claim();
-    this.records.set(id, lengthField, length);
-    for (let i = 0; i < this.words; i++) this.records.set(id, firstWord + i, this.key[i]!);
+    const page = this.records.page(id);
+    const start = this.records.start(id);
+    page[start + lengthField] = length;
+    for (let i = 0; i < this.words; i++) page[start + firstWord + i] = this.key[i]!;
     this.link(id, this.bucketOf(hash));
     return id;
   }

@@ -33,6 +33,19 @@ export class Column {
     return (page[(id & pageMask) * this.stride + field]! += value);
   }
 
+  /**
+   * The page of a record, for whoever reads or writes several of its fields: the first is at {@link start}. Only for a
+   * record that has been written before.
+   */
+  page(id: number): Int32Array {
+    return this.pages[id >>> pageBits]!;
+  }
+
+  /** Where a record begins in its page. */
+  start(id: number): number {
+    return (id & pageMask) * this.stride;
+  }
+
   /** Sets every field of a record to 0. */
   clear(id: number): void {
     const start = (id & pageMask) * this.stride;

@@ -137,6 +137,7 @@ export class UpdateGroup {
       else if (told !== 0) packer.withdraw(slot, ownPeer);
     });
     for (const { bytes } of packer.finish()) member.send(bytes);
+    member.written();
     member.settle();
     return !member.waiting && !member.isContent;
   }
