@@ -125,11 +125,11 @@ export class Attempt {
    * when the socket has been read and no message restarted it.
    */
   #lookForInput(): void {
-    // Reading is paused for one turn of the event loop at most, and sockets are read once a turn.
+    // Sockets are read once a turn of the event loop, and reading is paused for one turn at most while none of what
+    // came is left to read: that would have restarted the timer a moment ago.
     let turns = 2;
     const look = (): void => {
       if (this.#discarded || this.link === undefined || this.timers.read('hold')) return;
-      if (this.link.backlog) turns = 2;
       if (turns-- > 0) setImmediate(look);
       else this.#events.happened(this, { on: 'timer', name: 'hold' });
     };

@@ -64,6 +64,8 @@ export class Attempts {
   #twin: Attempt | undefined;
   readonly #queue: Happening[] = [];
   #busy = false;
+  /** stop() was called, and start() not since. */
+  #halted = true;
   readonly #closings = new Set<Promise<void>>();
 
   constructor(matter: Matter) {
@@ -87,6 +89,7 @@ export class Attempts {
   }
 
   start(): void {
+    this.#halted = false;
     this.#happen({ attempt: this.#home, event: { on: 'start' } });
   }
 
@@ -96,6 +99,7 @@ export class Attempts {
 
   /** Everything ends, each try with the words for it. */
   stop(say: (attempt: Attempt) => Words | undefined): void {
+    this.#halted = true;
     for (const attempt of this.all) {
       const words = say(attempt);
       this.#happen({ attempt, event: { on: 'stop', ...(words && { say: words }) } });
@@ -163,7 +167,9 @@ export class Attempts {
         attempt.attach(connection!);
         break;
       case 'twin':
-        this.#addTwin(connection!);
+        // What came in before stop() may be handled after it was called: it is too late for another try.
+        if (this.#halted) this.turnAway(connection!);
+        else this.#addTwin(connection!);
         break;
       case 'refuse':
         this.turnAway(connection!);
@@ -327,7 +333,7 @@ export class Attempts {
     const twin = this.#newAttempt();
     twin.enter({ name: 'active', failures: this.#home.state.failures });
     this.#twin = twin;
-    this.#queue.push({ attempt: twin, event: { on: 'accepted' }, connection });
+    this.#queue.unshift({ attempt: twin, event: { on: 'accepted' }, connection });
   }
 
   /** When the queue is empty: the twin must have a connection, and home gives way to it if it has none itself. */

@@ -44,6 +44,7 @@ export class Link {
   #inFlight = 0;
   #full = false;
   #flushing = false;
+  /** Received messages wait for the next turn. */
   #backlog = false;
   /** Set when the stream has ended while messages were still unread. */
   #ending: string | undefined;
@@ -68,11 +69,6 @@ export class Link {
   /** The largest message that we have agreed to take (RFC 8654). */
   set receiveLimit(octets: number) {
     this.#framer.receiveLimit = octets;
-  }
-
-  /** Received messages wait to be read. */
-  get backlog(): boolean {
-    return this.#backlog;
   }
 
   /** Output waits for the neighbour. */

@@ -77,8 +77,8 @@ function checkHeader(ours: Open, theirs: Open, expected: number, local: number):
 
 function checkAsn(theirs: Open, expected: number): Words | undefined {
   const asn = asnOf(theirs);
-  // RFC 7607 §2: AS 0 belongs to nobody, in the header as in the capability.
-  if (asn === 0 || theirs.asn === 0) return refuse(2, 'the peer says that it is AS 0');
+  // RFC 7607 §2: AS 0 belongs to nobody.
+  if (asn === 0) return refuse(2, 'the peer says that it is AS 0');
   if (theirs.asn !== asn && theirs.asn !== asTrans) {
     return refuse(2, `the peer contradicts itself: AS ${theirs.asn} in its OPEN, AS ${asn} in the capability`);
   }

@@ -35,14 +35,17 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Moves on, calling back whatever is due in its order, and lets what that sets off settle after each. */
+  /** Moves on, calling back whatever is due in its order, and lets settle what each instant sets off. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await settle();
     for (let next = this.#next(until); next; next = this.#next(until)) {
-      this.#timers.delete(next);
       this.#now = Math.max(this.#now, next.at);
-      next.callback();
+      // Timers of one instant fire in one turn, before anybody is told of input.
+      for (let due: Timer | undefined = next; due; due = this.#next(this.#now)) {
+        this.#timers.delete(due);
+        due.callback();
+      }
       await settle();
     }
     this.#now = until;

@@ -113,6 +113,8 @@ export class MemoryNetwork {
   readonly dials: string[] = [];
   /** While set, dialling neither succeeds nor fails. */
   silent = false;
+  /** How many are dialling in silence and have not given up. */
+  hanging = 0;
 
   constructor(options: WireOptions = {}) {
     this.#options = options;
@@ -145,8 +147,7 @@ export class MemoryNetwork {
     const place = `${to.address} ${to.port}`;
     this.dials.push(`${local} ${place}`);
     await new Promise<void>((resolve) => setImmediate(resolve));
-    if (this.silent)
-      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up'))));
+    if (this.silent) await this.#hang(signal);
     const listener = this.#listeners.get(place);
     if (!listener) throw new Error(`connection refused (nothing listens on ${to.address}:${to.port})`);
     const wire = createWire(
@@ -157,5 +158,12 @@ export class MemoryNetwork {
     this.wires.push(wire);
     setImmediate(() => listener(wire.accepted));
     return wire.dialled;
+  }
+
+  async #hang(signal: AbortSignal): Promise<never> {
+    this.hanging++;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    this.hanging--;
+    throw new Error('given up');
   }
 }

@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { NotificationError, encodeMessage, encodeOpen } from '../../../bgp/codec/index.ts';
 import { type Capability } from '../../../bgp/message.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
-import { type RawPeer, ipv4, restarts, someOpen } from '../../support/raw-peer.ts';
+import { createWire } from '../../support/memory-transport.ts';
+import { RawPeer, ipv4, restarts, someOpen } from '../../support/raw-peer.ts';
 import { aWish, bench, peer, speaker, we } from './harness.ts';
 
 // A peer that waits in vain fails soon.
@@ -59,6 +60,13 @@ describe('a session', () => {
     await settle();
     expect(owner.refreshes).toEqual([{ type: 'routeRefresh', afi: 1, safi: 1, subtype: 0 }]);
     expect(raw.heard.at(-1)).toEqual({ type: 'routeRefresh', body: Uint8Array.of(0, 1, 0, 1) });
+  });
+
+  test('takes messages of more than 4096 octets because it offers to, once both have agreed (statement 5, 8654 4)', async () => {
+    const { owner, establish } = bench();
+    (await establish()).update(new Uint8Array(5000));
+    await settle();
+    expect(owner.updates.map((body) => body.length)).toEqual([5000]);
   });
 
   test('asks no peer for a refresh that has not offered it', async () => {
@@ -248,6 +256,57 @@ describe('the end of a session', () => {
     expect([owner.updates.length, owner.told]).toEqual([1000, ['established', 'down']]);
   });
 
+  test('also when it broke while we were busy reading', async () => {
+    const { owner, network, establish } = bench({}, { windowBytes: 1024 * 1024 });
+    const raw = await establish();
+    owner.onUpdate = () => takeTime(1);
+    for (let n = 0; n < 100; n++) raw.update();
+    while (owner.updates.length < 10) await settle(1);
+    network.wires.at(-1)!.dialled.stream.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    await settle(40);
+    expect([owner.updates.length, owner.told]).toEqual([100, ['established', 'down']]);
+  });
+
+  test('it is over at once when the peer takes its last words, whatever lies unread', async () => {
+    const { session, owner, network, establish } = bench();
+    const raw = await establish();
+    owner.onUpdate = () => takeTime(1);
+    for (let n = 0; n < 3000; n++) raw.update();
+    while (owner.updates.length === 0) await settle(1);
+    void session.close('shutdown');
+    await settle(60);
+    expect([raw.inShort, network.wires[0]!.dialled.stream.destroyed]).toEqual(['open, keepalive, 6/2', true]);
+  });
+
+  test('what is wrong with an UPDATE counts before what the owner asks for meanwhile', async () => {
+    const { session, owner, establish } = bench();
+    const raw = await establish();
+    owner.onUpdate = () => {
+      session.reset(4);
+      throw new NotificationError(3, 1);
+    };
+    raw.update();
+    await settle();
+    expect(raw.inShort).toBe('open, keepalive, 3/1');
+  });
+
+  test('after too many prefixes it stays down for as long as the limit says (statement 36, 4486 4)', async () => {
+    const prefixLimit = { max: 1, warnPercent: 80, action: 'close', idleSeconds: 600 } as const;
+    const { session, owner, network, clock, establish } = bench({ prefixLimit });
+    const raw = await establish();
+    owner.onUpdate = () => {
+      throw new NotificationError(6, 1, Uint8Array.of(0, 1, 1, 0, 0, 0, 1));
+    };
+    raw.update();
+    await settle();
+    expect(raw.heard[2]!.body).toEqual(Uint8Array.of(6, 1, 0, 1, 1, 0, 0, 0, 1));
+    expect(session.status()).toMatchObject({ state: 'Idle', timers: { connectRetry: { leftSeconds: 600 } } });
+    await clock.advance(599_000);
+    expect(network.dials.length).toBe(1);
+    await clock.advance(12_000);
+    expect(network.dials.length).toBe(2);
+  });
+
   test('an owner who finds an UPDATE unbearable ends the session with its words', async () => {
     const { session, owner, establish } = bench();
     const raw = await establish();
@@ -354,6 +413,17 @@ describe('the end of a session', () => {
     expect(network.wires[0]!.dialled.stream.destroyed).toBe(true);
   });
 
+  test('before its start it takes nobody in', async () => {
+    const { session, dial } = bench();
+    const raw = await dial();
+    await settle();
+    expect([raw.heard, raw.ended, session.status()]).toEqual([
+      [],
+      true,
+      expect.objectContaining({ state: 'Idle', reason: 'stopped' }),
+    ]);
+  });
+
   test('after its end it takes nobody in', async () => {
     const { session, owner, establish, dial } = bench();
     await establish();
@@ -420,9 +490,9 @@ describe('timers', () => {
   test('input that lies unread when it expires is read first (statement 32)', async () => {
     const { session, owner, clock, establish } = bench();
     // Older than the hold timer, so it comes first: the KEEPALIVE is on its way in the turn in which that one fires.
-    const raw = Promise.withResolvers<RawPeer>();
-    clock.after(90_000, () => void raw.promise.then((peer) => peer.keepalive()));
-    raw.resolve(await establish());
+    const late: { peer?: RawPeer } = {};
+    clock.after(90_000, () => late.peer!.keepalive());
+    late.peer = await establish();
     await clock.advance(90_000);
     expect([owner.told, session.status().state]).toEqual([['established'], 'Established']);
   });
@@ -499,6 +569,40 @@ describe('timers', () => {
     session.send(encodeMessage('update', new Uint8Array(4)));
     await clock.advance(1000);
     expect(session.status().state).toBe('Established');
+  });
+});
+
+describe('a peer that reads slowly', () => {
+  const fill = ({ session }: ReturnType<typeof bench>): void => {
+    while (session.send(encodeMessage('update', new Uint8Array(4000))));
+  };
+
+  test('is no peer that does not read: every step forward starts the send hold timer anew (9687 3)', async () => {
+    const setting = bench();
+    const raw = await setting.establish();
+    raw.connection.stream.pause();
+    for (let n = 0; n < 25; n++) {
+      fill(setting);
+      await setting.clock.advance(60_000);
+      raw.keepalive();
+      if (n % 5 !== 4) continue;
+      raw.connection.stream.resume();
+      await settle(3);
+      raw.connection.stream.pause();
+    }
+    expect(setting.session.status()).toMatchObject({ state: 'Established', errors: [] });
+  });
+
+  test('and one that stops after hours of silence is let go as well', async () => {
+    const setting = bench();
+    const raw = await setting.establish({ holdSeconds: 0 });
+    await setting.clock.advance(7_200_000);
+    raw.connection.stream.pause();
+    fill(setting);
+    await setting.clock.advance(479_000);
+    expect(setting.session.status().state).toBe('Established');
+    await setting.clock.advance(2000);
+    expect(setting.owner.told).toEqual(['established', 'down']);
   });
 });
 
@@ -647,13 +751,35 @@ describe('two connections', () => {
   });
 
   test('when one dies before its OPEN, the other goes on', async () => {
-    const { a, b, session } = await crossing();
+    const { a, b, session, network, clock } = await crossing();
     a.connection.destroy();
     await settle();
     b.open();
     b.keepalive();
     await settle();
     expect(session.status()).toMatchObject({ state: 'Established', remote: { openedBy: 'peer' } });
+    await clock.advance(60_000);
+    expect(network.dials.filter((dial) => dial.startsWith(we)).length).toBe(1);
+  });
+
+  test('a quarrel on one of them is not forgotten when the other takes over', async () => {
+    const { a, b, session, clock } = await crossing();
+    a.open({ asn: 65_009 });
+    await settle();
+    b.open({ asn: 65_009 });
+    await settle();
+    await clock.advance(5000);
+    // The second in a row: 5 s doubled twice, jittered.
+    expect(session.status()).toMatchObject({ state: 'Active', timers: { connectRetry: { totalSeconds: 17.5 } } });
+  });
+
+  test('that the peer ended one in its favour is no error', async () => {
+    const { a, b, session } = await crossing();
+    b.open();
+    b.keepalive();
+    a.notify(6, 7);
+    await settle();
+    expect(session.status()).toMatchObject({ state: 'Established', errors: [] });
   });
 
   test('an Established session turns a second one away with 6/7 (statement 26, 4271 6.8)', async () => {
@@ -712,7 +838,7 @@ describe('two connections', () => {
     expect(session.status()).toMatchObject({ state: 'Established', remote: { openedBy: 'peer' } });
     const dials = network.dials.length;
     await clock.advance(60_000);
-    expect(network.dials.length).toBe(dials);
+    expect([network.dials.length, network.hanging]).toEqual([dials, 0]);
   });
 });
 
@@ -751,8 +877,7 @@ describe('output', () => {
     const { session, owner, clock, establish } = bench({}, { windowBytes: 1024 * 1024 });
     const raw = await establish();
     owner.onUpdate = () => {
-      const until = performance.now() + 1;
-      while (performance.now() < until);
+      takeTime(1);
     };
     for (let n = 0; n < 200; n++) raw.update();
     let mostInOneTurn = 0;
@@ -831,6 +956,30 @@ describe('a changed wish', () => {
     await (await dial()).handshake();
     await settle();
     expect(session.status().state).toBe('Established');
+  });
+
+  test('a reset does not bring back what is shut down', async () => {
+    const { session, network } = bench({ shutdown: '' });
+    session.start();
+    session.reset(4);
+    await settle();
+    expect([session.status().reason, network.dials]).toEqual(['shut down by configuration', []]);
+  });
+
+  test.each([
+    ['another AS of ours: nothing is retained', { ...speaker, asn: 64_999 }, 'open, keepalive, 6/9', 'down'],
+    [
+      'another identifier of ours: the session starts anew',
+      { ...speaker, routerId: '10.9.9.9' as never },
+      'open, keepalive, 6/6',
+      'down, retain',
+    ],
+  ])('%s', async (_, other, said, told) => {
+    const { session, owner, establish } = bench();
+    const raw = await establish({ capabilities: [ipv4, restarts()] });
+    session.apply(aWish(), other);
+    await settle();
+    expect([raw.inShort, owner.told]).toEqual([said, ['established', told]]);
   });
 
   test('a corrected wish does not wait for a back-off to end', async () => {
@@ -924,6 +1073,37 @@ describe('an owner may call anything from its callbacks', () => {
     expect(raw.inShort).toBe('open, keepalive, update');
   });
 
+  test('letting in two connections at once, of which the older one goes', async () => {
+    const { owner, session, establish } = bench();
+    const place = { address: peer as never, port: 1 };
+    const [one, two] = [createWire(place, place), createWire(place, place)];
+    owner.onUpdate = () => {
+      session.accept(one.accepted);
+      session.accept(two.accepted);
+    };
+    (await establish()).update();
+    await settle();
+    expect([one.accepted.stream.destroyed, two.accepted.stream.destroyed]).toEqual([true, false]);
+  });
+
+  test('closing right after letting somebody in', async () => {
+    const { owner, session, dial, establish } = bench();
+    const raw = await establish();
+    const twin = await dial();
+    await settle();
+    const place = { address: peer as never, port: 1 };
+    const late = createWire(place, place);
+    owner.onUpdate = () => {
+      session.accept(late.accepted);
+      void session.close('shutdown');
+    };
+    const turnedAway = new RawPeer(late.dialled);
+    raw.update();
+    await settle();
+    expect([raw.inShort, twin.inShort, turnedAway.inShort]).toEqual(['open, keepalive, 6/2', 'open, 6/2', '6/5']);
+    expect(session.status().state).toBe('Idle');
+  });
+
   test('closing from update()', async () => {
     const { owner, session, establish } = bench();
     const raw = await establish();
@@ -946,3 +1126,9 @@ test('nothing keeps running after the end', async () => {
   await Promise.all([setting.session.close('shutdown'), setting.clock.advance(5000)]);
   expect([setting.clock.pending, clock.pending]).toEqual([0, 0]);
 });
+
+/** Keeps the event loop busy. */
+function takeTime(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
