@@ -1,6 +1,7 @@
 // The agent: store -> desired -> speaker -> best paths -> routes -> kernel, with pods and addresses on the one side and
 // the API on the other. The order here is the order in which nothing is lost: first what outlived the last run (locks,
 // mark, kernel, pods), then what is computed from it, and only then the doors.
+import { join } from 'node:path';
 import { sizeOf } from '#ip';
 import type { AddressFamily } from '../bgp/message.ts';
 import { assess } from './agent/health.ts';
@@ -11,7 +12,6 @@ import { nodeMtu } from './agent/mtu.ts';
 import { type Pods, openPods } from './agent/pods.ts';
 import { type RestartState, Router } from './agent/router.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
-import { join } from 'node:path';
 import { serveApi } from './api/server.ts';
 import type { AgentConfig } from './config.ts';
 import { createDocuments } from './documents.ts';
@@ -45,7 +45,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
   const pods = config.cni
     ? stack.use(
-        await openPods({
+        openPods({
           ...{ config, store, ipam, log },
           onChange: () => parts.router?.look(),
           mtu: () => nodeMtu(node()?.spec),
@@ -60,8 +60,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   await router.settle();
 
   const source = { config, store, ipam, kernel, pods, router, startedAt };
-  stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
   await pods?.serve();
+  stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
   log.info('ready');
   const kept = stack.move();
   return { look: () => router.look(), [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -71,9 +71,9 @@ const families: readonly AddressFamily[] = ['ipv4-unicast', 'ipv6-unicast'];
 
 /** What peers are told: that we restart (RFC 4724: R), and for which families packets have flowed all the while (F). */
 async function restartState(continuity: Continuity, kernel: Kernel | undefined): Promise<RestartState> {
+  const forwarding = (await kernel?.inherited()) ?? [];
   if (continuity === 'preserved') return { restarting: true, forwarding: families };
   // The state folder may be new and the kernel not: then its routes tell.
-  const forwarding = (await kernel?.inherited()) ?? [];
   return { restarting: continuity === 'lost' || forwarding.length > 0, forwarding };
 }
 

@@ -11,7 +11,10 @@ import type { KernelStatus } from './status.ts';
 export interface Kernel extends AsyncDisposable {
   readonly reconciler: Reconciler;
   resolve: Resolver['resolve'];
-  /** Families of which the kernel holds routes from before our start. Waits for the first look at it. */
+  /**
+   * Waits for the first look at the kernel, for next hops cannot be judged before: families of which it holds routes
+   * from before our start.
+   */
   inherited(): Promise<readonly AddressFamily[]>;
   status(): KernelStatus;
   failures(): Loop[];

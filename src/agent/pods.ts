@@ -23,7 +23,10 @@ import { wiredAddresses } from './wired-addresses.ts';
 export interface Pods extends AsyncDisposable {
   /** Everything that is wired or being wired here. Records that cannot be read are left out and complained about. */
   attachments(): Promise<readonly Attachment[]>;
-  /** Opens the socket. To be called once everything else stands. */
+  /**
+   * Opens the socket, ends what was cut short and carries out what was written down meanwhile; calls of the plugin wait
+   * for that. What fails of it is tried again and shown: pods that run do not need it.
+   */
   serve(): Promise<void>;
   failures(): Loop[];
 }
@@ -43,9 +46,9 @@ export interface PodsOptions {
 const COLLECT_EVERY_MS = 5 * 60_000;
 const TOMBSTONES_EVERY_MS = 30_000;
 
-/** Reads the records and ends what was cut short; failures are tried again and shown, for pods that run do not need it. */
-export async function openPods({ config, store, ipam, log, onChange, mtu }: PodsOptions): Promise<Pods> {
-  await using stack = new AsyncDisposableStack();
+/** Starts the `ip` children. Nothing is touched yet. */
+export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOptions): Pods {
+  const stack = new AsyncDisposableStack();
   const batch = stack.use(startBatch());
   const removals = stack.use(startBatch());
   const records = fileRecords(join(config.state, 'attachments'));
@@ -90,19 +93,21 @@ export async function openPods({ config, store, ipam, log, onChange, mtu }: Pods
   });
   const loops = [settle, tombstones, collecting];
   stack.defer(async () => void (await Promise.all(loops.map((loop) => loop.close()))));
-  await settle.settle();
-  await tombstones.settle();
-  const kept = stack.move();
   return {
     attachments: () => readable(() => records.list(), log),
     serve: async () => {
-      kept.use(await serve(join(config.run, 'cni.sock'), operations));
+      const settled = settle.settle().then(() => tombstones.settle());
+      const handle: Operations['handle'] = async (request) => {
+        await settled;
+        return operations.handle(request);
+      };
+      stack.use(await serve(join(config.run, 'cni.sock'), { handle }));
       // A plugin may have found nobody a moment ago and written its deletion down.
       tombstones.look();
       collecting.look();
     },
     failures: () => loops,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 

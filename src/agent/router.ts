@@ -26,6 +26,7 @@ import type { Problem, Store } from '../store/port.ts';
 import type { Kernel } from './kernel.ts';
 import { Loop } from './loop.ts';
 import { readPasswords } from './passwords.ts';
+import { type Sweep, createSweep } from './sweep.ts';
 
 export interface RouterOptions {
   readonly config: AgentConfig;
@@ -57,6 +58,7 @@ export class Router implements AsyncDisposable {
   private readonly options: RouterOptions;
   private readonly loop: Loop;
   private readonly stopWatching: () => void;
+  private readonly sweep: Sweep;
   private running: Speaker | undefined;
   private wish: SpeakerWish | undefined;
   private latest: ClusterView | undefined;
@@ -73,6 +75,7 @@ export class Router implements AsyncDisposable {
     this.options = options;
     const work = (): Promise<void> => this.compute();
     this.loop = new Loop({ doing: 'following the configuration', log: options.log, everyMs: LOOK_EVERY_MS, work });
+    this.sweep = createSweep(() => this.release());
     this.stopWatching = options.store.watch(
       ['Node', 'IPPool', 'BGPConfiguration', 'BGPPeer', 'BGPFilter', 'PeerOptions', 'BlockAffinity'],
       () => this.look(),
@@ -124,6 +127,7 @@ export class Router implements AsyncDisposable {
   /** As for a restart: no NOTIFICATION, and what the sessions take with them when they close reaches no kernel. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.closing = true;
+    this.sweep.cancel();
     this.stopWatching();
     await this.loop.close();
     await this.running?.close('restart');
@@ -161,16 +165,18 @@ export class Router implements AsyncDisposable {
       restart: { ...restart, deferralSeconds: DEFERRAL_SECONDS },
       ...(kernel && { resolve: (nextHop) => kernel.resolve(nextHop) }),
       events: {
-        best: (changes) => this.follow(changes),
-        converged: () => this.sweep(),
+        best: (changes) => {
+          this.sweep.changed();
+          this.follow(changes);
+        },
+        converged: () => this.sweep.converged(),
         note: ({ message, ...fields }) => log.info(fields, message),
       },
     });
   }
 
-  /** Every peer has sent what it has: what is left from before our start is nobody's any more. */
-  private sweep(): void {
-    if (this.closing) return;
+  /** What is left from before our start is nobody's any more. */
+  private release(): void {
     this.options.log.info('converged; routes from before the start that nobody announces any more may go');
     this.options.kernel?.reconciler.release();
   }

@@ -5,10 +5,12 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { advertisedInterfaces, ensureForwarding } from '../../../src/agent/forwarding.ts';
 import { FolderTaken, lockFolders } from '../../../src/agent/lock.ts';
 import { Loop } from '../../../src/agent/loop.ts';
+import { createSweep } from '../../../src/agent/sweep.ts';
+import { wiredAddresses } from '../../../src/agent/wired-addresses.ts';
 import { markRun } from '../../../src/agent/mark.ts';
 
 let scratch = '';
@@ -198,4 +200,64 @@ describe('the mark of a run', () => {
     await writeFile(join(state, 'run'), '00000000-0000-0000-0000-000000000000 net:[1]\n');
     expect(await markRun(state)).toBe('lost');
   });
+});
+
+describe('the sweep after a start', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('waits after convergence until best paths are quiet', () => {
+    const sweeps: number[] = [];
+    const begin = Date.now();
+    const sweep = createSweep(() => sweeps.push(Date.now() - begin));
+    sweep.converged();
+    for (const ms of [900, 900, 900]) {
+      vi.advanceTimersByTime(ms);
+      sweep.changed();
+    }
+    vi.advanceTimersByTime(10_000);
+    expect(sweeps).toEqual([3700]);
+  });
+
+  test('comes all the same where nothing is ever quiet', () => {
+    const sweeps: number[] = [];
+    const begin = Date.now();
+    const sweep = createSweep(() => sweeps.push(Date.now() - begin));
+    sweep.converged();
+    for (let i = 0; i < 100; i++) {
+      vi.advanceTimersByTime(500);
+      sweep.changed();
+    }
+    expect(sweeps).toEqual([30_000]);
+  });
+
+  test('does not come before convergence, nor after an end', () => {
+    const sweeps: number[] = [];
+    const sweep = createSweep(() => sweeps.push(0));
+    sweep.changed();
+    vi.advanceTimersByTime(60_000);
+    sweep.converged();
+    sweep.cancel();
+    vi.advanceTimersByTime(60_000);
+    expect(sweeps).toEqual([]);
+  });
+});
+
+test('addresses of pods are read from host routes to cali interfaces, whoever wired them', async () => {
+  const proc = await fakeProc({
+    'net/route': `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
+cali0761ccbeace	4892520A	00000000	0005	0	0	0	FFFFFFFF	0	0	0
+cali0761ccbeace	0092520A	00000000	0005	0	0	0	00FFFFFF	0	0	0
+eth1	4892520A	00000000	0005	0	0	0	FFFFFFFF	0	0	0
+`,
+    'net/ipv6_route': `fd820000000000000000000000000077 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000400 00000001 00000000 00000001 cali0761ccbeace
+fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 cali0761ccbeace
+`,
+  });
+  expect(await wiredAddresses(proc)).toEqual(['10.82.146.72', 'fd82::77']);
 });
