@@ -44,7 +44,7 @@ test.for(cases)('what we send is dissected without a malformed message: $title',
   await mkdir('/run/lab/dissect', { recursive: true });
   const file = `/run/lab/dissect/${options.family}.pcap`;
   // On the daemon's side of the cable, before our OPEN: the session is begun anew for it.
-  const capture = two.host.start('tcpdump', ['-U', '-i', 'eth0', '-s', '0', '-w', file, 'tcp port 179'], {
+  const capture = two.host.start('tcpdump', ['-Z', 'root', '-U', '-i', 'eth0', '-s', '0', '-w', file, 'tcp port 179'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   await once(createInterface(capture.stderr!), 'line');

@@ -69,6 +69,12 @@ spec: {peerIP: "fd10:250:1::254", asNumber: 65001}
   };
 }
 
+/** The same without the router: for tests in which only the nodes among themselves matter. */
+export function meshConfiguration(nodeCount: number): Record<string, string> {
+  const { 'bgp.yaml': bgp, ...rest } = labConfiguration(nodeCount);
+  return { ...rest, 'bgp.yaml': bgp!.split('---')[0]! };
+}
+
 /** One node: its host, its agent, its folders under `folder`. */
 export class LabNode {
   readonly name: string;
@@ -111,12 +117,16 @@ export class LabNode {
 
   /** Resolves when the agent answers on its API. */
   async ready(): Promise<void> {
-    await until(`the agent of ${this.name} answers`, async () => {
-      if (this.agent && this.agent.exitCode !== null) {
-        throw new Hopeless(`manxd ended with ${this.agent.exitCode}: ${await this.log()}`);
-      }
-      return (await this.manxctl('version', '-o', 'json')).code === 0;
-    });
+    await until(
+      `the agent of ${this.name} answers`,
+      async () => {
+        if (this.agent && this.agent.exitCode !== null) {
+          throw new Hopeless(`manxd ended with ${this.agent.exitCode}: ${await this.log()}`);
+        }
+        return (await this.manxctl('version', '-o', 'json')).code === 0;
+      },
+      60_000,
+    );
   }
 
   /** Sends the agent a signal and waits for its end. */

@@ -13,4 +13,5 @@ exec setpriv --pdeathsig KILL \
     mkdir -p /run/netns /run/lock
     mount -t sysfs sysfs /sys
     ip link set lo up
+    sysctl -qw net.ipv6.conf.default.accept_dad=0
     exec "$@"' enter "$@"

@@ -1,5 +1,6 @@
 // The top-of-rack router as FRR: zebra and bgpd, the same job as bird.ts gives to BIRD.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { startWithAccounts } from './accounts.ts';
 import { torAsn } from './bird.ts';
 import type { Host } from './host.ts';
 import { Hopeless, until } from './until.ts';
@@ -13,12 +14,16 @@ export interface Frr {
 /** Starts both daemons in the host and resolves when bgpd answers. */
 export async function startFrr(host: Host, folder: string): Promise<Frr> {
   await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o777); // both run as frr
   await writeFile(`${folder}/zebra.conf`, 'ip forwarding\nipv6 forwarding\n');
   await writeFile(`${folder}/bgpd.conf`, torConfiguration());
-  const common = ['--vty_socket', folder, '-z', `${folder}/zserv`, '-S', '-P', '0', '--log', 'stdout'];
-  host.start('frr-zebra', ['-f', `${folder}/zebra.conf`, '-i', `${folder}/zebra.pid`, ...common], { stdio: 'ignore' });
+  const common = ['--vty_socket', folder, '-z', `${folder}/zserv`, '-P', '0'];
+  const accounts = ['frr', 'frrvty'];
+  const zebraWords = ['-f', `${folder}/zebra.conf`, '-i', `${folder}/zebra.pid`, ...common];
+  await startWithAccounts(host, `${folder}/zebra`, accounts, ['frr-zebra', ...zebraWords], { stdio: 'ignore' });
   await until('zebra answers', async () => (await vty(`${folder}/zebra.vty`, 'show version')).includes('FRR'));
-  const bgpd = host.start('frr-bgpd', ['-f', `${folder}/bgpd.conf`, '-i', `${folder}/bgpd.pid`, ...common], {
+  const bgpdWords = ['-f', `${folder}/bgpd.conf`, '-i', `${folder}/bgpd.pid`, ...common];
+  const bgpd = await startWithAccounts(host, `${folder}/bgpd`, accounts, ['frr-bgpd', ...bgpdWords], {
     stdio: 'ignore',
   });
   const ask = (command: string): Promise<string> => vty(`${folder}/bgpd.vty`, 'enable', command);

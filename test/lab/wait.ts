@@ -1,5 +1,6 @@
 // When a data centre of the lab is ready: sessions up, everything learned in the kernels.
 import type { DataCentre, LabNode } from './datacentre.ts';
+import { hostAddresses } from './fabric.ts';
 import type { Host } from './host.ts';
 import { until } from './until.ts';
 
@@ -11,6 +12,12 @@ interface Status {
 export async function converged(centre: DataCentre, withinMs = 30_000): Promise<void> {
   await nodesConverged(centre, withinMs);
   await routesTo(centre, [centre.fabric.tor], withinMs);
+  // Requests that arrive are no use without a way back.
+  for (const { host } of centre.nodes) {
+    for (const address of hostAddresses) {
+      await until(`${host.name} has a route to ${address}`, () => host.ip(`route get ${address}`), withinMs, 50);
+    }
+  }
 }
 
 /** The same without the router. */

@@ -2,7 +2,7 @@
 // and a change that takes effect by itself.
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DataCentre, type LabNode, buildDataCentre, labConfiguration } from '../lab/datacentre.ts';
+import { type DataCentre, type LabNode, buildDataCentre, meshConfiguration } from '../lab/datacentre.ts';
 import { run } from '../lab/host.ts';
 import { type Programs, buildPrograms } from '../lab/programs.ts';
 import { until } from '../lab/until.ts';
@@ -42,9 +42,7 @@ let programs: Programs;
 
 beforeAll(async () => {
   programs = await buildPrograms(`${folder}/dist`);
-  // Without the router: only the mesh is to come up.
-  const { 'bgp.yaml': bgp, ...rest } = labConfiguration(2);
-  const configuration = { ...rest, 'bgp.yaml': bgp!.split('---')[0]! };
+  const configuration = meshConfiguration(2);
   centre = await buildDataCentre({ prefix: 'cf-', folder, programs, nodeCount: 2, configuration });
   await until('the mesh is up', () => allEstablished(centre.nodes[0]!), 30_000, 100);
 });

@@ -41,9 +41,13 @@ test.skipIf(reason)(title('every pod, every node and the host reach one another,
 test.skipIf(reason)(title("captured packets carry the pod's own address at the other end"), async () => {
   const [pod] = centre.pods;
   for (const [index, address] of hostAddresses.entries()) {
-    const capture = centre.fabric.host.start('tcpdump', ['-n', '-l', '-c', '1', '-i', 'eth0', 'tcp dst port 7007'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const capture = centre.fabric.host.start(
+      'tcpdump',
+      ['-Z', 'root', '-n', '-l', '-c', '1', '-i', 'eth0', 'tcp dst port 7007'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     await once(createInterface(capture.stderr!), 'line'); // tcpdump says that it listens
     const captured = once(createInterface(capture.stdout!), 'line') as Promise<[string]>;
     expect(await whoami(pod!.host, address)).toBe(pod!.addresses[index]);

@@ -1,4 +1,5 @@
 // Graceful restart as the neighbour sees it: the router's own kernel, watched while an agent goes and comes back.
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { writeFile } from 'node:fs/promises';
@@ -88,13 +89,12 @@ async function watch(
   happening: () => Promise<void>,
 ): Promise<{ routeChanges: string[]; lost: number }> {
   const [pod] = centre.pods;
-  const monitor = centre.fabric.tor.start('stdbuf', ['-oL', 'ip', 'monitor', 'route'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
   const routeChanges: string[] = [];
-  createInterface(monitor.stdout!).on('line', (line) => {
-    if (/10\.82\.|fd82:/.test(line)) routeChanges.push(line);
-  });
+  const monitors = [
+    // The router's way to the pods, and the node's way back.
+    monitor(centre.fabric.tor, /10\.82\.|fd82:/, routeChanges),
+    monitor(centre.nodes[0]!.host, /198\.51\.100\.|fd10:250:100:/, routeChanges),
+  ];
   const pings = pod!.addresses.map((address) => startPing(centre.fabric.host, address));
   await happening();
   const [node] = centre.nodes;
@@ -106,10 +106,19 @@ async function watch(
     const { sent, received } = await ping.stop();
     lost += sent - received;
   }
-  const end = once(monitor, 'exit');
-  monitor.kill();
-  await end;
+  const ends = monitors.map((each) => once(each, 'exit'));
+  for (const each of monitors) each.kill();
+  await Promise.all(ends);
   return { routeChanges, lost };
+}
+
+/** Collects what a host's kernel says about routes that match. */
+function monitor(host: Host, pattern: RegExp, into: string[]): ChildProcess {
+  const child = host.start('stdbuf', ['-oL', 'ip', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  createInterface(child.stdout!).on('line', (line) => {
+    if (pattern.test(line)) into.push(line);
+  });
+  return child;
 }
 
 async function anyEstablished(node: LabNode): Promise<boolean> {

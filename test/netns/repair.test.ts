@@ -1,6 +1,6 @@
 // What somebody else does to a node's routes: a route of ours that is gone comes back, a route that is not ours stays.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DataCentre, type LabNode, buildDataCentre } from '../lab/datacentre.ts';
+import { type DataCentre, type LabNode, buildDataCentre, meshConfiguration } from '../lab/datacentre.ts';
 import { buildPrograms } from '../lab/programs.ts';
 import { until } from '../lab/until.ts';
 import { nodesConverged } from '../lab/wait.ts';
@@ -10,7 +10,10 @@ let centre: DataCentre;
 
 beforeAll(async () => {
   const programs = await buildPrograms(`${folder}/dist`);
-  centre = await buildDataCentre({ prefix: 'rp-', folder, programs, nodeCount: 2 });
+  centre = await buildDataCentre({
+    ...{ prefix: 'rp-', folder, programs, nodeCount: 2 },
+    configuration: meshConfiguration(2),
+  });
   for (const [index, node] of centre.nodes.entries()) await centre.addPod(`pod-${index}`, node);
   await nodesConverged(centre);
 });

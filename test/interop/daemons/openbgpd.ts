@@ -1,6 +1,7 @@
 // OpenBGPD 7, whose processes want a user and a folder of their own: the lab's private mounts give it both.
 import { once } from 'node:events';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { startWithAccounts } from '../../lab/accounts.ts';
 import { run } from '../../lab/host.ts';
 import { Hopeless, until } from '../../lab/until.ts';
 import { type Daemon, type SessionSetting, collect } from './daemon.ts';
@@ -16,15 +17,11 @@ export const openbgpd: Daemon = {
   async start(host, folder, setting) {
     await mkdir(folder, { recursive: true });
     await mkdir('/run/openbgpd', { recursive: true });
-    await mkdir(`${folder}/empty`, { recursive: true });
-    const accounts = (await readFile('/etc/passwd', 'utf8')).replace(/^_openbgpd:.*\n/m, '');
-    await writeFile(`${folder}/passwd`, `${accounts}_openbgpd:x:990:990::${folder}/empty:/usr/sbin/nologin\n`);
     await writeFile(`${folder}/bgpd.conf`, configuration(setting, folder));
     await chmod(`${folder}/bgpd.conf`, 0o600);
     const log: string[] = [];
-    // A mount namespace of its own, so that the account exists for this process alone.
-    const command = `mount --bind ${folder}/passwd /etc/passwd && exec openbgpd-bgpd -d -f ${folder}/bgpd.conf`;
-    const child = host.start('unshare', ['--mount', 'sh', '-c', command], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const command = ['openbgpd-bgpd', '-d', '-f', `${folder}/bgpd.conf`] as const;
+    const child = await startWithAccounts(host, folder, ['_openbgpd'], command, { stdio: ['ignore', 'pipe', 'pipe'] });
     collect(child.stdout, log);
     collect(child.stderr, log);
     const ask = async (...words: string[]): Promise<string> =>
