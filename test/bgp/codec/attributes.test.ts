@@ -159,6 +159,8 @@ test.each([
   [linkLocal, { nextHop: 'fe80::2' }],
   [`${linkLocal} ${linkLocal}`, { nextHop: 'fe80::2' }],
   [`${'00'.repeat(16)} ${linkLocal}`, { nextHop: 'fe80::2' }],
+  [`${global} febf${'00'.repeat(13)}01`, { nextHop: '2001:db8::1', linkLocalNextHop: 'febf::1' }],
+  [`${global} fec0${'00'.repeat(13)}01`, { nextHop: '2001:db8::1' }],
   [`${global} ${global}`, { nextHop: '2001:db8::1' }],
   [`${global} ${'00'.repeat(16)}`, { nextHop: '2001:db8::1' }],
 ])('a next hop of %s in MP_REACH_NLRI is %o (RFC 2545 §3)', (bytes, hops) => {
@@ -262,6 +264,15 @@ describe.each(rows)('%s', (name, flags, code, value, terms = external) => {
     const { faults } = decodeAttributes(hex(withRow(code, attribute('00', code, value), terms)), undefined, terms);
     expect(faults).toContainEqual({ action: 'withdraw', attribute: code, reason: expect.stringContaining(name) });
   });
+});
+
+test.each([
+  ['00', 8, 'COMMUNITIES is well-known non-transitive, not optional transitive (RFC 7606 §3.c)'],
+  ['80', 5, 'LOCAL_PREF is optional non-transitive, not well-known transitive (RFC 7606 §3.c)'],
+  ['c0', 4, 'MULTI_EXIT_DISC is optional transitive, not optional non-transitive (RFC 7606 §3.c)'],
+])('flags %s of attribute %i are put into words: %s', (flags, code, reason) => {
+  const { faults } = decodeAttributes(hex(`${mandatory} ${attribute(flags, code, '00000001')}`), undefined, internal);
+  expect(faults).toEqual([{ action: 'withdraw', attribute: code, reason }]);
 });
 
 // -- RFC 7606 §7
@@ -418,6 +429,12 @@ const merges: readonly [string, string, string, PathAttributes['asPath']][] = [
     '02 01 0003 02 02 0001 5ba0',
     '02 02 00000001 fa56ea00',
     seq(3, 1, 4_200_000_000),
+  ],
+  [
+    'a sequence may be cut in the middle, and nothing behind the cut is taken',
+    '02 03 0003 0001 0002 01 02 0001 5ba0',
+    '02 02 00000001 fa56ea00',
+    seq(3, 1, 1, 4_200_000_000),
   ],
   [
     'a set counts one on either side',

@@ -150,6 +150,11 @@ test.each([
   expect({ kind, reason }).toEqual({ kind: '2/0', reason: expect.stringContaining(`capability ${hex(bytes)[0]} (`) });
 });
 
+test('a name of more than 64 octets is cut', () => {
+  const fqdn = encodeCapability({ name: 'fqdn', host: 'h'.repeat(70), domain: 'd' });
+  expect(fqdn).toEqual(hex(`49 43 40 ${'68'.repeat(64)} 01 64`));
+});
+
 test('only the F bit of a family says that forwarding went on (RFC 4724 §3, RFC 9494 §3.1)', () => {
   const { capabilities } = decodeOpen(openWith('40 06 0078 0001 01 7f', '47 07 0001 01 7f 000001'));
   expect(capabilities).toMatchObject([{ families: [{ forwarding: false }] }, { families: [{ forwarding: false }] }]);
