@@ -30,6 +30,8 @@ export interface KindDescription<K extends Kind = Kind> {
   readonly spec: Schema;
   /** A document without a spec is one with an empty spec. */
   readonly specOptional?: true;
+  /** Fields of the spec that stay as they were created; whoever wants another value deletes and creates. */
+  readonly fixed?: readonly string[];
   /** Presets that depend on other fields. */
   readonly complete?: (spec: Partial<Kinds[K]['spec']>) => Partial<Kinds[K]['spec']>;
   /** Rules between fields. Fields that are wrong by themselves are missing from `spec`, but listed in `given`. */
@@ -49,7 +51,7 @@ const stored = { apiVersions: [CALICO_STORED, CALICO], name: 'any' } as const;
 
 export const kinds: { readonly [K in Kind]: KindDescription<K> } = {
   Node: { ...written, name: 'nodeName', spec: nodeSpec, specOptional: true },
-  IPPool: { ...written, spec: poolSpec, complete: completePool, check: checkPool },
+  IPPool: { ...written, spec: poolSpec, fixed: ['cidr', 'blockSize'], complete: completePool, check: checkPool },
   BGPConfiguration: {
     ...written,
     name: { only: /^(default|node\.[^\s/]{1,248})$/, says: 'is neither default nor node.<name of a node>' },

@@ -112,19 +112,20 @@ function readKind(value: Record<string, unknown>, report: Report): Kind | undefi
 
 function readResource<K extends Kind>(kind: K, value: Record<string, unknown>, report: Report): Kinds[K] {
   const description: KindDescription<K> = kinds[kind];
-  const known = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
   for (const field of Object.keys(value)) {
-    if (!known.includes(field))
-      report([field], `unknown field${suggestion(field, [...known, ...inSpec(description, field)])}`);
+    if (!known.includes(field)) report([field], `unknown field${meantFor(description, field)}`);
   }
   const metadata = readMetadata(description, value['metadata'], report);
   const spec = readSpec(description, value['spec'], metadata.name, report);
   return { apiVersion: value['apiVersion'], kind, metadata, spec } as unknown as Kinds[K];
 }
 
+const known = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
+
 /** A field of the spec that stands one level too high is the likeliest mistake of all. */
-function inSpec({ spec }: { readonly spec: Schema }, field: string): string[] {
-  return spec.type === 'object' && Object.hasOwn(spec.fields, field) ? [`spec.${field}`] : [];
+function meantFor({ spec }: { readonly spec: Schema }, field: string): string {
+  const isOfSpec = spec.type === 'object' && Object.hasOwn(spec.fields, field);
+  return isOfSpec ? ` (did you mean spec.${field}?)` : suggestion(field, known);
 }
 
 function readSpec<K extends Kind>(
@@ -172,7 +173,7 @@ const kept: readonly (keyof Metadata)[] = [
   'creationTimestamp',
 ];
 
-function readMetadata({ name: rule }: KindDescription, given: unknown, report: Report): Metadata {
+function readMetadata({ name: rule }: Pick<KindDescription, 'name'>, given: unknown, report: Report): Metadata {
   if (given === undefined) {
     report(['metadata'], 'is missing');
     return { name: '' };

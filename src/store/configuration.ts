@@ -2,7 +2,7 @@
 // last. Writes go into the operator's own files.
 import { isDeepStrictEqual } from 'node:util';
 import { join } from 'node:path';
-import { parseResource, toDocument } from '../resources/index.ts';
+import { kinds as descriptions, parseResource, toDocument } from '../resources/index.ts';
 import type { Kind, Kinds } from '../resources/types.ts';
 import { removeDurably, writeAtomically } from './atomic.ts';
 import { codeOf } from './disk.ts';
@@ -81,11 +81,12 @@ export class Configuration {
   update(kind: Kind, given: AnyResource): Promise<Outcome> {
     const resource = normal(given);
     return this.write(kind, resource.metadata.name, (present, texts) => {
-      const { file, placed, from } = this.expectVersion(kind, given, present);
+      const { file, placed } = this.expectVersion(kind, given, present);
+      if (placed.resource !== undefined) keepFixed(placed.resource, resource);
       const to = withoutVersion(resource);
       const text = isJson(file)
         ? changeJson(textOf(texts, file), placed, to)
-        : changeDocument(textOf(texts, file), placed, withoutVersion(from), to);
+        : changeDocument(textOf(texts, file), placed, placed.resource && withoutVersion(placed.resource), to);
       return { file, text, wanted: resource };
     }) as Promise<Outcome>;
   }
@@ -105,11 +106,11 @@ export class Configuration {
     const { name, resourceVersion } = metadata;
     if (present === undefined) throw new StoreError('missing', `${kind} ${name} does not exist`);
     // A document that somebody has broken meanwhile may be mended by whoever knows the last good one.
-    const from = present.resource === undefined ? this.get(kind, name) : versioned(present.resource);
-    if (from === undefined || from.metadata.resourceVersion !== resourceVersion) {
+    const now = present.resource === undefined ? this.get(kind, name) : versioned(present.resource);
+    if (now === undefined || now.metadata.resourceVersion !== resourceVersion) {
       throw new StoreError('conflict', `${kind} ${name} has changed since it was read (${placeOf(present)})`);
     }
-    return { file: present.file, placed: present, from };
+    return { file: present.file, placed: present };
   }
 
   private write(kind: Kind, name: string, plan: Plan): Promise<Omit<Outcome, 'resource'> & { resource: unknown }> {
@@ -184,7 +185,6 @@ type Plan = (
 interface Present {
   readonly file: string;
   readonly placed: Placed;
-  readonly from: AnyResource;
 }
 
 /** The resource as it will be read back. @throws StoreError 'invalid' */
@@ -202,6 +202,19 @@ function tablesOf(resources: readonly AnyResource[]): Map<Kind, Table> {
     tables.set(resource.kind, table.set(resource.metadata.name, resource));
   }
   return tables;
+}
+
+/** Blocks of a pool are cut by its prefix and block size: as in Calico, neither changes under them. */
+function keepFixed(before: AnyResource, after: AnyResource): void {
+  const { fixed = [] } = descriptions[after.kind];
+  const [was, is] = [before.spec, after.spec] as Record<string, unknown>[];
+  const problems = fixed
+    .filter((field) => !isDeepStrictEqual(was![field], is![field]))
+    .map((field) => ({
+      ...{ kind: after.kind, name: after.metadata.name, path: `spec.${field}` },
+      message: `is ${String(was![field])} for good (delete it and create another one for ${String(is![field])})`,
+    }));
+  if (problems.length > 0) throw refused(after.kind, after.metadata.name, problems);
 }
 
 function refused(kind: Kind, name: string, problems: readonly Problem[]): StoreError {

@@ -19,11 +19,14 @@ export function appendDocument(text: string, added: Plain): string {
   return `${withLineBreak(text)}---\n${formatYaml(added)}`;
 }
 
-/** The text with the resource at this place changed from what it says now to something else. */
-export function changeDocument(text: string, place: Place, from: Plain, to: Plain): string {
+/**
+ * The text with the resource at this place changed. What `from` and `to` agree on stays as it was written.
+ * @param from what the place says now, with all defaults; absent: whatever is there, right or wrong
+ */
+export function changeDocument(text: string, place: Place, from: Plain | undefined, to: Plain): string {
   return rewrite(text, place.document, (document) => {
     const map = place.item === undefined ? document.contents : document.getIn(['items', place.item], true);
-    if (isMap(map)) patchMap(document, map, from, to);
+    if (isMap(map)) patchMap(document, map, from ?? plainOf(map.toJS(document)), to);
   });
 }
 
@@ -120,6 +123,10 @@ function patchNode(document: Document, node: Node | undefined, from: unknown, to
     created.spaceBefore = node.spaceBefore ?? false;
   }
   return created;
+}
+
+function plainOf(value: unknown): Plain {
+  return isRecord(value) ? value : {};
 }
 
 function isNothing(contents: unknown): boolean {

@@ -29,7 +29,7 @@ export class Pulse<T> {
   /** What to look at next; undefined after the end. */
   async next(): Promise<ReadonlySet<T> | undefined> {
     await this.rest(this.gapMs, () => this.ended);
-    const hinted = await this.rest(this.periodMs - this.gapMs, () => this.ended || this.hinted.size > 0);
+    const hinted = await this.rest(Math.max(0, this.periodMs - this.gapMs), () => this.ended || this.hinted.size > 0);
     if (!hinted) this.hint(...this.everything);
     if (this.ended) return undefined;
     const what = this.hinted;
