@@ -61,7 +61,7 @@ export function startDump(options: DumpOptions = {}): Dump & AsyncDisposable {
       };
       // With a family, `addr show` leaves an interface without addresses of that family out.
       await readers[6].ask('link show', merge);
-      await Promise.all([readers[4].ask('addr show', merge), readers[6].ask('addr show', merge)]);
+      for (const family of [4, 6] as const) await readers[family].ask('addr show', merge);
       return [...links.values()];
     },
     async [Symbol.asyncDispose]() {
@@ -78,7 +78,7 @@ interface Question {
 }
 
 /** One child and its questions, one at a time. */
-class Reader {
+export class Reader {
   private readonly command: readonly string[];
   private readonly patienceMs: number;
   private child: Child | undefined;

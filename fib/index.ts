@@ -7,13 +7,8 @@ export { type BatchOptions, type IpBatch, startBatch } from './ip.ts';
 export { type MonitorOptions, startMonitor } from './monitor.ts';
 export { type Fib, type FibOptions, openFib } from './open.ts';
 export type * from './port.ts';
-export {
-  type Reconciler,
-  type ReconcilerPorts,
-  type RouteChange,
-  type RouteState,
-  createReconciler,
-} from './reconciler.ts';
+export { type Reconciler, type ReconcilerPorts, type RouteChange, createReconciler } from './reconciler.ts';
+export type { RouteState } from './report.ts';
 export { type Resolution, type Resolver, createResolver } from './resolver.ts';
 export {
   BGP_METRIC,

@@ -45,7 +45,7 @@ const STRIDE = 64;
 const WINDOW = 512;
 /** How often one line may be in hand when the child is killed before it is given up. */
 const TRIES = 3;
-/** How often in a row a child may end without having answered anything. */
+/** How often in a row a child may end without having answered even the first barrier. */
 const USELESS_CHILDREN = 5;
 
 interface Call {
@@ -113,13 +113,14 @@ class Runner implements IpBatch {
   }
 
   private get idle(): boolean {
-    return this.calls.length === 0 && this.redo.length === 0 && this.sent.length === 0;
+    return this.calls.length === 0 && this.redo.length === 0;
   }
 
   linksChanged(): void {
     this.learn = true;
   }
 
+  /** The first line is a barrier: a child that ends before it has answered that is no good, whatever it was told. */
   private start(): void {
     this.firstNumber = 1;
     this.learn = false;
@@ -127,6 +128,7 @@ class Runner implements IpBatch {
       complaint: (line) => this.hear(line),
       ended: (how) => this.ended(how),
     });
+    this.child.write(this.put('barrier'));
   }
 
   /** Sends what fits into the window. */
@@ -222,17 +224,19 @@ class Runner implements IpBatch {
     const firstBarrier = this.sent.indexOf('barrier');
     const doubtful = this.sent.slice(0, firstBarrier).filter(isJob);
     const open = this.sent.filter(isJob);
+    const greeted = this.firstNumber > 1;
     this.sent = [];
-    if (open.length > 0 && ++this.useless >= USELESS_CHILDREN) {
+    if (!greeted && ++this.useless >= USELESS_CHILDREN && !this.idle) {
       this.giveUp(new FibError('ip-ended', `ip ended ${USELESS_CHILDREN} times without an answer: ${words}`));
       return;
     }
     const first = open[0];
-    if (first?.careful) {
+    if (!greeted) {
+      // Nothing of it was carried out.
+    } else if (first?.careful) {
       // A line whose arguments cannot be parsed has done nothing; one that was cut short may have.
       first.again = killed;
       if (!killed || ++first.tries >= TRIES) {
-        this.useless = 0;
         this.answer(first, { ok: false, error: words });
         open.shift();
       }

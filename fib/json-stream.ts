@@ -2,7 +2,7 @@
 // Parsed at once it would hold the event loop for a tenth of a second per 100,000 routes.
 import { FibError, wordsOf } from './error.ts';
 
-const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
+const [QUOTE, COMMA, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 44, 92, 91, 93, 123, 125];
 
 /** Takes the text of one JSON array after the other, cut anywhere, and gives out its elements as soon as they are whole. */
 export class ArrayReader {
@@ -39,18 +39,26 @@ export class ArrayReader {
       if (inString) {
         if (code === BACKSLASH) position++;
         else if (code === QUOTE) inString = false;
-      } else if (code === QUOTE) inString = true;
+        continue;
+      }
+      if (depth < 2 && !isAllowed(code, depth)) throw strange(text);
+      if (code === QUOTE) inString = true;
       else if (code === OPEN_OBJECT || code === OPEN_ARRAY) depth++;
       else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
         depth--;
         if (depth === 1) end = position + 1;
-        ended = depth <= 0;
+        ended = depth === 0;
       }
-      if (depth <= 0 && !ended && code > 32) throw strange(text);
     }
     Object.assign(this, { position, depth, inString });
     return { end, ended };
   }
+}
+
+/** Outside of the objects: white space, the array's own brackets, objects and what is between them. */
+function isAllowed(code: number, depth: number): boolean {
+  if (code <= 32) return true;
+  return depth === 0 ? code === OPEN_ARRAY : code === OPEN_OBJECT || code === COMMA || code === CLOSE_ARRAY;
 }
 
 function parse(text: string): readonly unknown[] {

@@ -61,7 +61,10 @@ export type Hint =
 
 /** Time, for timers that tests can turn by hand. Milliseconds. */
 export interface Clock {
+  /** Since the epoch; may step. */
   now(): number;
+  /** Since any moment; never steps. Without it, now() must not step either. */
+  ticks?(): number;
   /** Calls back once after `ms`; returns the cancel. Must not keep the process alive. */
   after(ms: number, callback: () => void): () => void;
 }

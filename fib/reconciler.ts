@@ -4,12 +4,13 @@
 // look sees is never half of what we are writing. Hints only say when to look; a full comparison comes by itself.
 import type { Prefix } from '#ip';
 import { systemClock } from './clock.ts';
-import { keyOf, leadsToLink, unmatched } from './diff.ts';
-import { FibError, wordsOf } from './error.ts';
-import type { Batch, Clock, Dump, Hint, KernelRoute, LineResult, Note } from './port.ts';
-import { type FibStatus, type NextHop, PROTOCOL, type Route, type RouteTrouble } from './route.ts';
-import { type Entry, Table, isRight, written } from './table.ts';
-import { type Operation, lineOf } from './text.ts';
+import { leadsToLink } from './diff.ts';
+import { FibError } from './error.ts';
+import type { Batch, Clock, Dump, Hint, KernelRoute, Note } from './port.ts';
+import { Remarks, type RouteState, countEntries, routeStates } from './report.ts';
+import { type FibStatus, type NextHop, PROTOCOL, type Route } from './route.ts';
+import { type Entry, Table, isSame } from './table.ts';
+import { Writer, ticksOf } from './writer.ts';
 
 export interface ReconcilerPorts {
   readonly batch: Batch;
@@ -44,14 +45,6 @@ export interface RouteChange {
   readonly route?: Route | undefined;
 }
 
-export interface RouteState {
-  /** As wished; a stale one as it is. */
-  readonly route: Route;
-  /** outdated: ours is in, but not as wished. stale: ours from before our start, not wished, kept until release(). */
-  readonly state: 'installed' | 'missing' | 'outdated' | 'stale';
-  readonly trouble?: RouteTrouble;
-}
-
 export function createReconciler(ports: ReconcilerPorts): Reconciler {
   return new Worker(ports);
 }
@@ -64,8 +57,6 @@ const DEBOUNCE_MS = 50;
 const PAUSE_PER_LOOK = 1;
 /** A full comparison without any hint: every 10 s, up to every 60 s where a look is expensive. */
 const PERIOD_MS = { least: 10_000, most: 60_000, perLook: 100 };
-/** A refused route is tried again after 1 s, 2 s, 4 s, … 30 s, and after every change of links and addresses. */
-const RETRY_MS = { first: 1000, most: 30_000 };
 /** `ip` failed: 0.2 s, 0.4 s, … 10 s. */
 const OUTAGE_MS = { first: 200, most: 10_000 };
 /** How many entries are gone through before others get a turn. */
@@ -73,6 +64,8 @@ const SLICE = 2000;
 
 class Worker implements Reconciler {
   private readonly table = new Table();
+  private readonly remarks = new Remarks();
+  private readonly writer: Writer;
   private readonly ports: ReconcilerPorts;
   private readonly clock: Clock;
   private working: Promise<void> | undefined;
@@ -94,21 +87,19 @@ class Worker implements Reconciler {
   private kick = false;
   /** Prefixes that the kernel told news of since the last look began: not written before the next one. */
   private readonly suspects = new Set<Prefix>();
-  /** What is being written just now, and what was heard meanwhile. */
-  private readonly writing = new Set<Entry>();
-  private heard: Hint[] = [];
+  /** What was heard of routes while they were being written. */
+  private readonly heard: Hint[] = [];
 
-  private cancelRetry: (() => void) | undefined;
-  private retryAt = Infinity;
   private error: string | undefined;
   private outages = 0;
   private cancelPause: (() => void) | undefined;
-  private repairs = 0;
-  private readonly remarks = new Map<string, { count: number; prefix: Prefix; reason?: string }>();
 
   constructor(ports: ReconcilerPorts) {
     this.ports = ports;
     this.clock = ports.clock ?? systemClock;
+    const { table, clock, remarks } = this;
+    const calls = { unsure: () => this.lookSoon(), due: () => this.wake() };
+    this.writer = new Writer({ batch: ports.batch, table, clock, remarks, ...calls });
     this.wake();
   }
 
@@ -133,7 +124,8 @@ class Worker implements Reconciler {
   release(): void {
     if (this.table.sweeping) return;
     this.table.sweeping = true;
-    this.lookSoon(0);
+    this.lookDue = true;
+    this.wake();
   }
 
   settled(): Promise<void> {
@@ -145,37 +137,22 @@ class Worker implements Reconciler {
   }
 
   status(): FibStatus {
-    const counts = { desired: 0, installed: 0, missing: 0, stale: 0 };
-    const troubles: RouteTrouble[] = [];
-    for (const entry of this.table.entries.values()) {
-      if (entry.wish) counts.desired++;
-      const state = stateOf(entry);
-      if (state === 'outdated') counts.missing++;
-      else if (state) counts[state]++;
-      if (entry.trouble) troubles.push(entry.trouble);
-    }
     return {
-      ...counts,
-      troubles,
-      repairs: this.repairs,
+      ...countEntries(this.table.entries.values()),
+      repairs: this.writer.repairs,
       ...(this.lastFullCheck !== undefined && { lastFullCheck: this.lastFullCheck }),
       ...(this.error !== undefined && { error: this.error }),
     };
   }
 
   routes(): readonly RouteState[] {
-    const all: RouteState[] = [];
-    for (const entry of this.table.entries.values()) {
-      const state = stateOf(entry);
-      const route = entry.wish ?? (entry.own && toRoute(entry.own));
-      if (state && route) all.push({ route, state, ...(entry.trouble && { trouble: entry.trouble }) });
-    }
-    return all;
+    return routeStates(this.table.entries.values());
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const cancel of [this.cancelLook, this.cancelPeriod, this.cancelRetry, this.cancelPause]) cancel?.();
+    this.writer.close();
+    for (const cancel of [this.cancelLook, this.cancelPeriod, this.cancelPause]) cancel?.();
     await this.working;
     for (const waiter of this.waiters.splice(0)) waiter.reject(closedError());
   }
@@ -231,12 +208,10 @@ class Worker implements Reconciler {
 
   // Looking.
 
-  private lookSoon(debounceMs = DEBOUNCE_MS): void {
-    if (this.closed || this.lookDue || (this.cancelLook && debounceMs > 0)) return;
-    const now = this.clock.now();
+  private lookSoon(): void {
+    if (this.closed || this.lookDue || this.cancelLook) return;
     const rested = this.lookEnded + PAUSE_PER_LOOK * this.lookTook;
-    this.cancelLook?.();
-    this.cancelLook = this.clock.after(Math.max(debounceMs, rested - now), () => {
+    this.cancelLook = this.clock.after(Math.max(DEBOUNCE_MS, rested - ticksOf(this.clock)), () => {
       this.cancelLook = undefined;
       this.lookDue = true;
       this.wake();
@@ -244,7 +219,7 @@ class Worker implements Reconciler {
   }
 
   private async lookNow(): Promise<void> {
-    const started = this.clock.now();
+    const started = ticksOf(this.clock);
     const kick = this.kick;
     this.kick = this.lookDue = false;
     this.cancelLook?.();
@@ -253,6 +228,7 @@ class Worker implements Reconciler {
     this.suspects.clear();
     this.table.beginLook();
     const links: KernelRoute[] = [];
+    let whole = false;
     try {
       const { complete } = await this.ports.dump.routes((routes) => {
         for (const route of routes) {
@@ -260,12 +236,13 @@ class Worker implements Reconciler {
           if (route.protocol === PROTOCOL && leadsToLink(route)) links.push(route);
         }
       });
+      whole = complete;
       this.table.endLook(complete);
       await this.compare(complete);
-      this.tellRemarks();
-      this.works();
+      this.remarks.tell(this.ports.note);
+      this.error = undefined;
+      this.outages = 0;
       if (complete) this.lastFullCheck = this.clock.now();
-      else this.lookDue = true;
     } catch (error) {
       this.kick ||= kick;
       this.lookDue = true;
@@ -273,11 +250,12 @@ class Worker implements Reconciler {
       return;
     }
     this.looked = true;
-    this.lookEnded = this.clock.now();
+    this.lookEnded = ticksOf(this.clock);
     this.lookTook = this.lookEnded - started;
+    if (!whole) this.lookSoon(); // not at once: where somebody never stops, our writes must have their turn
     if (kick) for (const entry of this.table.refused) this.table.enqueue(entry);
     const period = Math.min(PERIOD_MS.most, Math.max(PERIOD_MS.least, PERIOD_MS.perLook * this.lookTook));
-    this.cancelPeriod = this.clock.after(period, () => this.lookSoon(0));
+    this.cancelPeriod = this.clock.after(period, () => this.lookSoon());
     this.ports.looked?.(allOf(links, this.table.foreign));
   }
 
@@ -286,35 +264,36 @@ class Worker implements Reconciler {
     let count = 0;
     for (const entry of this.table.entries.values()) {
       if (complete) this.table.vanish(entry);
-      const steps = this.stepsFor(entry);
-      if (steps.length === 0) {
+      if (this.writer.consider(entry).length === 0) {
         entry.drifted = false;
         this.table.forget(entry);
-      } else if (entry.refusals === 0 || entry.trouble!.retryAt! <= this.clock.now()) this.table.enqueue(entry);
+      } else if (!this.writer.mustWait(entry)) this.table.enqueue(entry);
       if (++count % SLICE === 0) await turn();
     }
   }
 
-  /** Whether a hint says only what we know already, above all what we have just written ourselves. */
+  /**
+   * Whether a hint says only what we know already, above all what we have just written ourselves. What is said of a
+   * route that is being written is judged when the answer is there.
+   */
   private isExplained(hint: Hint): boolean {
     if (hint.about !== 'route' || hint.route.protocol !== PROTOCOL) return false;
-    const entry = this.table.entries.get(keyOf(hint.route.prefix, hint.route.metric, hint.route.tos));
-    if (entry && this.writing.has(entry)) {
-      this.heard.push(hint); // told again when the answer is there
-      return true;
-    }
-    if (hint.deleted || entry?.own === undefined) return hint.deleted && entry?.own === undefined;
-    return isSame(entry.own, hint.route);
+    const entry = this.table.entryOf(hint.route);
+    if (entry === undefined || !this.writer.writing.has(entry)) return this.table.expects(hint);
+    this.heard.push(hint);
+    return true;
   }
 
   /**
    * A route of ours is gone, says the kernel. It is put back without waiting for the look: where the hint is wrong or
-   * somebody else was faster, the kernel refuses to add it, and the look finds out.
+   * somebody else was faster, the kernel refuses to add it, and the look finds out. Not so a route to a link, which
+   * goes when the link does.
    */
   private isLoss(hint: Hint): boolean {
     if (hint.about !== 'route' || !hint.deleted || hint.route.protocol !== PROTOCOL) return false;
-    const entry = this.table.entries.get(keyOf(hint.route.prefix, hint.route.metric, hint.route.tos));
-    if (!entry?.own || entry.joined || entry.surplus || !isSame(entry.own, hint.route)) return false;
+    const entry = this.table.entryOf(hint.route);
+    if (!entry?.own || entry.joined || entry.surplus || leadsToLink(entry.own)) return false;
+    if (!isSame(entry.own, hint.route)) return false;
     this.table.lose(entry);
     this.table.enqueue(entry);
     this.wake();
@@ -323,135 +302,18 @@ class Worker implements Reconciler {
 
   // Writing.
 
-  /** What is to be done about an entry; its trouble is brought up to date. */
-  private stepsFor(entry: Entry): readonly Operation[] {
-    const { operations, trouble } = this.table.plan(entry);
-    if (operations.length === 0 || trouble?.trouble === 'foreign') this.table.forgive(entry);
-    if (entry.refusals > 0) return operations;
-    const before = entry.trouble;
-    if (trouble === undefined) entry.trouble = undefined;
-    else if (before?.trouble !== trouble.trouble || before.reason !== trouble.reason) {
-      entry.trouble = { prefix: entry.prefix, metric: entry.wish!.metric, ...trouble, since: this.clock.now() };
-      this.remark('routes of somebody else are in the way', entry, trouble.reason);
-    }
-    return operations;
-  }
-
   private async write(entries: readonly Entry[]): Promise<void> {
-    const steps: { entry: Entry; operation: Operation; line: string }[] = [];
-    for (const entry of entries) {
-      if (this.suspects.has(entry.prefix)) continue; // the look that is coming sees to it
-      const operations = this.stepsFor(entry);
-      if (operations.length === 0) this.table.forget(entry);
-      for (const operation of operations) {
-        try {
-          steps.push({ entry, operation, line: lineOf(operation) });
-        } catch (error) {
-          this.refuse(entry, wordsOf(error));
-        }
-      }
-    }
-    for (const { entry } of steps) this.writing.add(entry);
     try {
-      const results = await this.ports.batch.run(steps.map(({ line }) => line));
-      for (const [i, { entry, operation }] of steps.entries()) this.answered(entry, operation, results[i]!);
-      this.works();
+      await this.writer.write(entries, this.suspects);
     } catch (error) {
-      if (!(error instanceof FibError)) throw error;
-      for (const { entry } of steps) this.table.enqueue(entry);
-      this.lookDue = true;
+      this.lookDue = true; // some of it may have been carried out
       this.fails(error);
-    } finally {
-      this.writing.clear();
-      for (const hint of this.heard.splice(0)) this.look(hint);
-      this.tellRemarks();
     }
-  }
-
-  private answered(entry: Entry, operation: Operation, result: LineResult): void {
-    if (!result.ok) {
-      this.refused(entry, operation, result.error);
-      return;
-    }
-    if (entry.drifted) {
-      this.repairs++;
-      entry.drifted = false;
-      this.remark('repaired routes that somebody else had changed', entry);
-    }
-    if (operation.do !== 'delete') {
-      this.table.settle(entry, written(operation.route));
-      // Gateways may be behind it: whoever resolves next hops wants to know.
-      if (leadsToLink(operation.route) && this.ports.looked) this.lookSoon();
-    } else if (entry.joined?.theirs === false) {
-      entry.joined = undefined; // they carried our protocol
-    } else if (entry.surplus?.includes(operation.route)) {
-      entry.surplus = entry.surplus.filter((route) => route !== operation.route);
-    } else this.table.settle(entry, undefined);
-    if (!entry.queue && this.stepsFor(entry).length > 0) this.table.enqueue(entry);
-  }
-
-  private refused(entry: Entry, operation: Operation, words: string): void {
-    if (operation.do === 'delete' && entry.joined?.theirs === false && /No such process/.test(words)) {
-      entry.joined.theirs = true;
-      this.table.enqueue(entry);
-      return;
-    }
-    this.refuse(entry, words);
-    // An add finds something, a delete finds nothing, or a replace stopped half way: the kernel is not as we believed.
-    if (operation.do !== 'add' || /File exists/.test(words)) this.lookSoon();
-  }
-
-  private refuse(entry: Entry, words: string): void {
-    const now = this.clock.now();
-    const retryMs = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** entry.refusals);
-    const reason = `${words.replaceAll('\n', '; ')}${entry.wish && entry.own ? ' (the previous route stays)' : ''}`;
-    const since = entry.trouble?.trouble === 'refused' ? entry.trouble.since : now;
-    const { prefix } = entry;
-    const metric = entry.wish?.metric ?? entry.own?.metric ?? 0;
-    if (entry.refusals++ === 0) this.remark('the kernel refused routes', entry, reason);
-    entry.trouble = { prefix, metric, trouble: 'refused', reason, since, retryAt: now + retryMs };
-    this.table.refused.add(entry);
-    this.retryBefore(now + retryMs);
-  }
-
-  private retryBefore(time: number): void {
-    if (time >= this.retryAt || this.closed) return;
-    this.cancelRetry?.();
-    this.retryAt = time;
-    this.cancelRetry = this.clock.after(Math.max(0, time - this.clock.now()), () => this.retry());
-  }
-
-  private retry(): void {
-    const now = this.clock.now();
-    let next = Infinity;
-    for (const entry of this.table.refused) {
-      const at = entry.trouble?.retryAt ?? now;
-      if (at <= now) this.table.enqueue(entry);
-      else next = Math.min(next, at);
-    }
-    this.retryAt = Infinity;
-    // Those that are due within the same tenth of a second go together.
-    if (next < Infinity) this.retryBefore(Math.max(next, now + 100));
-    this.wake();
-  }
-
-  /** One line of the log for all routes of a look or a write that the same happened to. */
-  private remark(message: string, { prefix }: Entry, reason?: string): void {
-    const known = this.remarks.get(message) ?? { count: 0, prefix, ...(reason !== undefined && { reason }) };
-    this.remarks.set(message, { ...known, count: known.count + 1 });
-  }
-
-  private tellRemarks(): void {
-    for (const [message, { count, ...first }] of this.remarks) this.ports.note?.({ message, count, ...first });
-    this.remarks.clear();
+    for (const hint of this.heard.splice(0)) this.look(hint);
+    this.remarks.tell(this.ports.note);
   }
 
   // `ip` itself.
-
-  private works(): void {
-    this.error = undefined;
-    this.outages = 0;
-  }
 
   private fails(error: unknown): void {
     if (!(error instanceof FibError)) throw error;
@@ -464,21 +326,6 @@ class Worker implements Reconciler {
       this.wake();
     });
   }
-}
-
-function stateOf(entry: Entry): RouteState['state'] | undefined {
-  if (!entry.wish) return entry.own ? 'stale' : undefined;
-  if (!entry.own) return 'missing';
-  return isRight(entry) ? 'installed' : 'outdated';
-}
-
-function isSame(own: KernelRoute, now: KernelRoute): boolean {
-  const plain = own.kind === now.kind && !own.odd && !now.odd;
-  return plain && unmatched(own.nextHops, now.nextHops)?.length === 0;
-}
-
-function toRoute({ prefix, kind, metric, nextHops }: KernelRoute): Route {
-  return { prefix, metric, kind: kind === 'blackhole' ? kind : 'unicast', nextHops };
 }
 
 /** Two peers may name the same next hop; the kernel takes each once. */

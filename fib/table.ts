@@ -20,8 +20,9 @@ export interface Entry {
   /** Somebody else changed it since it was right. */
   drifted: boolean;
   trouble: RouteTrouble | undefined;
-  /** How often in a row the kernel refused it. */
+  /** How often in a row the kernel refused it, and when to try again (ticks). */
   refusals: number;
+  retryAt: number;
   /** The queue that it waits in. */
   queue: Set<Entry> | undefined;
   /** The last whole wish that had it. */
@@ -50,10 +51,20 @@ export class Table {
     if (entry === undefined || (route ? entry.wish && sameRoute(entry.wish, route) : !entry.wish)) return entry;
     entry.wish = route;
     entry.wished = true;
-    entry.drifted = false;
     this.forgive(entry);
     this.enqueue(entry);
     return entry;
+  }
+
+  /** Where a route of ours in the kernel belongs. */
+  entryOf(route: KernelRoute): Entry | undefined {
+    return this.entries.get(keyOf(route.prefix, route.metric, route.tos));
+  }
+
+  /** Whether the kernel says of a route of ours what we believe anyway. */
+  expects({ deleted, route }: { readonly deleted: boolean; readonly route: KernelRoute }): boolean {
+    const own = this.entryOf(route)?.own;
+    return deleted || own === undefined ? deleted && own === undefined : isSame(own, route);
   }
 
   /** The next entries to write, at most so many, all of one rank. */
@@ -155,6 +166,7 @@ export class Table {
       drifted: false,
       trouble: undefined,
       refusals: 0,
+      retryAt: 0,
       queue: undefined,
       round: 0,
     };
@@ -206,6 +218,12 @@ export function isRight(entry: Entry): boolean {
 export function written(route: Route): KernelRoute {
   const { prefix, kind, nextHops } = route;
   return { prefix, kind, nextHops, metric: kernelMetric(prefix, route.metric), protocol: PROTOCOL };
+}
+
+/** Whether both are the same route, as far as its words in the monitor tell. */
+export function isSame(own: KernelRoute, now: KernelRoute): boolean {
+  const plain = own.kind === now.kind && !own.odd && !now.odd;
+  return plain && unmatched(own.nextHops, now.nextHops)?.length === 0;
 }
 
 /** Adds up to what two looks can compare by their next hops alone. */
