@@ -1,5 +1,17 @@
 // The configuration folder: what is in force, what is said about mistakes, and what writes do to the files.
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, writeFile, chmod } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+  chmod,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -299,15 +311,18 @@ describe('writes', () => {
   });
 
   test('change the document in its file, with the mode of the file and the link to it', async () => {
-    await writeFile(join(root, 'real.yaml'), `# mine\n${pool('a', 'cidr: 10.1.0.0/16')}`, { mode: 0o640 });
+    await writeFile(join(root, 'real.yaml'), `# mine\n${pool('a', 'cidr: 10.1.0.0/16')}`, { mode: 0o600 });
+    await chmod(join(root, 'real.yaml'), 0o660);
     await symlink('../real.yaml', join(config, 'pools.yaml'));
     await using store = await open();
     const found = (await store.get('IPPool', 'a'))!;
     const updated = await store.update('IPPool', { ...found, spec: { ...found.spec, disabled: true } });
     expect(updated.metadata.resourceVersion).not.toBe(found.metadata.resourceVersion);
-    expect(await read('pools.yaml')).toBe(`# mine\n${pool('a', 'cidr: 10.1.0.0/16, disabled: true')}`);
+    const real = join(root, 'real.yaml');
+    expect(await readFile(real, 'utf8')).toBe(`# mine\n${pool('a', 'cidr: 10.1.0.0/16, disabled: true')}`);
+    expect((await stat(real)).mode & 0o777).toBe(0o660);
     expect(await readdir(config)).toEqual(['pools.yaml']);
-    expect((await stat(join(root, 'real.yaml'))).mode & 0o777).toBe(0o640);
+    expect((await lstat(join(config, 'pools.yaml'))).isSymbolicLink()).toBe(true);
   });
 
   test('lose against whoever was quicker, also against an editor that nobody has noticed yet', async () => {
