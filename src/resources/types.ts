@@ -48,6 +48,7 @@ export interface Kinds {
 }
 export type Kind = keyof Kinds;
 
+/** What else Calico keeps here (addresses, orchRefs, tunnel addresses, …) is carried along untyped. */
 export interface NodeSpec {
   readonly bgp?: {
     readonly asNumber?: number;
@@ -56,7 +57,6 @@ export interface NodeSpec {
     readonly ipv6Address?: string;
     readonly routeReflectorClusterID?: Address;
   };
-  /** What else Calico keeps here (addresses, orchRefs, tunnel addresses, …) is carried along untyped. */
 }
 
 export interface IPPoolSpec {

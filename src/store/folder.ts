@@ -115,7 +115,10 @@ export function isConfigurationFile(name: string): boolean {
 
 async function readTexts(folder: string): Promise<Texts> {
   const entries = await readdir(folder, { withFileTypes: true });
-  const names = entries.filter((entry) => !entry.isDirectory() && isConfigurationFile(entry.name));
+  // A pipe would keep us waiting for a writer; where a link leads shows when it is read.
+  const names = entries.filter(
+    (entry) => (entry.isFile() || entry.isSymbolicLink()) && isConfigurationFile(entry.name),
+  );
   const read = await Promise.all(
     names.map(({ name }) => readFile(join(folder, name), 'utf8').catch((error: Error) => error)),
   );

@@ -19,6 +19,7 @@ import { type Kinds, parseResource } from '../../../src/resources/index.ts';
 import { Configuration } from '../../../src/store/configuration.ts';
 import { formatProblems, loadFolder, openFileStore } from '../../../src/store/file.ts';
 import { type Store, StoreError } from '../../../src/store/port.ts';
+import { run } from '../../lab/host.ts';
 import { until } from '../../lab/until.ts';
 
 let root: string;
@@ -69,7 +70,7 @@ describe('the folder', () => {
     expect(store.status()).toEqual({ kind: 'file', problems: [], inStepSince: expect.any(Number) });
   });
 
-  test('may hold what is no configuration: hidden files, backups, folders, passwords', async () => {
+  test('may hold what is no configuration: hidden files, backups, folders, pipes, passwords', async () => {
     for (const name of [
       '.a.yaml.swp',
       '.hidden.yaml',
@@ -83,6 +84,7 @@ describe('the folder', () => {
       await write(name, ': [ no yaml');
     }
     await mkdir(join(config, 'old.yaml'));
+    await run('mkfifo', [join(config, 'pipe.yaml')]);
     expect(await loadFolder(config)).toEqual({ resources: [], problems: [] });
   });
 
