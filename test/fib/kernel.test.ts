@@ -242,11 +242,12 @@ test('multipath that the kernel dropped with one interface, without a word, is b
 test('a pod whose interface is made anew under the old name gets its route on the new one', async () => {
   await using lab = await lay();
   await using fib = await open(lab.host, []);
+  await listening(lab.host);
   for (let life = 0; life < 3; life++) {
     await lab.host.ip('link add cali1 type veth peer name pod1');
     await lab.host.ip('link set cali1 up');
     fib.reconciler.change([{ prefix: '10.82.0.7/32' as Prefix, metric: 0, route: pod('10.82.0.7/32', 'cali1') }]);
-    await until('the route is in', async () => (await ours(lab.host)).length === 1, 1000, 10);
+    await until('the route is in', async () => (await ours(lab.host)).length === 1);
     await lab.host.ip('link del cali1');
   }
 });
