@@ -29,7 +29,7 @@ export class Listeners {
   }
 
   apply(wish: SpeakerWish): void {
-    const wished = new Map(wish.listen.map((endpoint) => [`${endpoint.address} ${endpoint.port}`, endpoint]));
+    const wished = new Map(wish.listen.map((endpoint) => [keyOf(endpoint), endpoint]));
     for (const [key, place] of this.places) if (!wished.has(key)) void this.close(key, place);
     const before = this.guarded;
     this.guarded = protections(wish);
@@ -55,7 +55,8 @@ export class Listeners {
   private start(key: string, endpoint: Endpoint): void {
     const place: Place = { endpoint, closed: false };
     this.places.set(key, place);
-    this.open(endpoint, this.onConnection).then(
+    const { interface: scope } = endpoint;
+    this.open(endpoint, this.onConnection, scope === undefined ? {} : { interface: scope }).then(
       async (listener) => {
         place.listener = listener;
         this.guard(place, new Map());
@@ -92,6 +93,10 @@ export class Listeners {
   }
 }
 
+function keyOf({ address, port, interface: scope = '' }: Endpoint): string {
+  return `${address} ${port} ${scope}`;
+}
+
 function protect(listener: Listener, peer: Address | Prefix, was?: Protection, now?: Protection): void {
   if (was?.password !== now?.password) listener.setPassword(peer, now?.password);
   if (was?.ttlSecurityHops !== now?.ttlSecurityHops) listener.setTtlSecurity(peer, now?.ttlSecurityHops);
@@ -104,10 +109,9 @@ function protections({ peers, dynamicPeers = [] }: SpeakerWish): Guarded {
       isHostPrefix(prefix) ? addressOf(prefix) : prefix,
       { password, ttlSecurityHops },
     ]),
-    ...peers.map(({ address, password, ttlSecurityHops }): [Address, Protection] => [
-      address,
-      { password, ttlSecurityHops },
-    ]),
+    ...peers
+      .filter(({ absent }) => absent === undefined)
+      .map(({ address, password, ttlSecurityHops }): [Address, Protection] => [address, { password, ttlSecurityHops }]),
   ];
   return new Map(
     all.filter(([, { password, ttlSecurityHops }]) => password !== undefined || ttlSecurityHops !== undefined),

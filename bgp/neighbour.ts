@@ -81,11 +81,12 @@ export class Neighbour implements SessionOwner {
     return this.helper.expectedUntil !== undefined;
   }
 
-  /** Makes a new wish for the same address true. */
+  /** Makes a new wish for it true. */
   apply(wish: PeerWish): void {
     const before = this.wish;
     this.wish = wish;
     this.session.apply(wish, this.host.wish());
+    if (wish.address !== before.address) this.moved();
     const { asn, localAsn, internal, ...facts } = peerFacts(wish, this.host.wish());
     Object.assign(this.peer, facts, this.held === undefined ? { asn, localAsn, internal } : {});
     if (differ(before.importPolicy, wish.importPolicy)) this.peer.importPolicy = compiled(wish.importPolicy);
@@ -93,6 +94,12 @@ export class Neighbour implements SessionOwner {
     if (differ(importFacts(before), importFacts(wish))) this.importAgain();
     if ((wish.prefixLimit?.max ?? Infinity) > (before.prefixLimit?.max ?? Infinity)) this.askForDiscarded();
     this.regroup();
+  }
+
+  /** Whatever is kept of the neighbour before is not the new one's. */
+  private moved(): void {
+    this.helper.stop();
+    this.host.rib.movePeer(this.peer, this.wish.address);
   }
 
   /** What import goes by has changed. */

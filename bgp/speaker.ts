@@ -152,7 +152,7 @@ class BgpSpeaker implements Speaker {
     const wished = new Map(wish.peers.map((peer) => [peer.name, peer]));
     for (const [name, neighbour] of this.neighbours) {
       const next = wished.get(name) ?? this.dynamicWish(neighbour.wish);
-      if (next?.address === neighbour.wish.address) neighbour.apply(next);
+      if (next !== undefined && isStill(neighbour.wish, next)) neighbour.apply(next);
       else this.drop(name, neighbour, 'deconfigured');
     }
     for (const [name, peer] of wished) if (!this.neighbours.has(name)) this.add(peer);
@@ -388,6 +388,11 @@ class BgpSpeaker implements Speaker {
   private seconds(): number {
     return Math.floor(this.clock.now() / 1000);
   }
+}
+
+/** Whether a peer may keep its history: it is where it was, or its link is, on which it is found by itself. */
+function isStill(was: PeerWish, now: PeerWish): boolean {
+  return was.address === now.address || (was.interface !== undefined && was.interface === now.interface);
 }
 
 function dynamicPeer(from: DynamicPeerWish, address: Address, scope?: string): PeerWish {

@@ -16,7 +16,10 @@ export interface SpeakerStatus {
 export interface PeerStatus {
   readonly name: string;
   readonly kind: string;
+  /** `::` while it is not known. */
   readonly address: Address;
+  /** The one that it is on, or bound to. */
+  readonly interface?: string;
   readonly asn: number;
   readonly state: SessionState;
   /** When the state was entered (ms since the epoch). */

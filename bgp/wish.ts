@@ -27,11 +27,14 @@ export interface Endpoint {
   readonly address: Address;
   /** 0: any free port (status tells which). */
   readonly port: number;
+  /** Needed for a link-local address. */
+  readonly interface?: string;
 }
 
 /** One neighbour. Every field but the first five has a default; see {@link peerDefaults}. */
 export interface PeerWish {
   readonly name: string;
+  /** Where it is; `::` while `absent` says that nobody knows. */
   readonly address: Address;
   readonly asn: number;
   /** Free text shown in status, e.g. "node mesh", "global", "node specific". */
@@ -43,6 +46,11 @@ export interface PeerWish {
   readonly interface?: string;
   /** Local address of the session. */
   readonly localAddress?: Address;
+  /**
+   * Why the address of the peer is not known, in words: it is to be found on `interface`, and has not been found, or is
+   * lost. No session until a wish has an address; a restart waits for it as for any other peer.
+   */
+  readonly absent?: string;
   /** Shown to this peer instead of the speaker's own (RFC 7705's local-as). */
   readonly localAsn?: number;
   /** Never dial, only accept. */

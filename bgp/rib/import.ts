@@ -51,16 +51,17 @@ type From = Pick<
 >;
 
 export function planImport(heard: PathAttributes, from: From, local: LocalFacts): ImportPlan {
-  const refused = unusable(heard, from, local);
+  const near = onTheLink(heard, from);
+  const refused = unusable(near, from, local);
   if (refused !== undefined) return { refused };
-  const judged = from.role === undefined ? { attributes: heard } : importUnderRole(heard, from.role, from.asn);
+  const judged = from.role === undefined ? { attributes: near } : importUnderRole(near, from.role, from.asn);
   if ('leak' in judged) return { refused: judged.leak };
   const { attributes } = judged;
   const policy = from.importPolicy ?? acceptAll;
   const candidates = narrow(policy, attributes, {
     peerType: from.internal ? 'iBGP' : 'eBGP',
     source: 'RemotePeers',
-    interface: local.interfaceOf(attributes.nextHop),
+    interface: isLinkLocal(attributes.nextHop) ? from.interface : local.interfaceOf(attributes.nextHop),
   });
   return { attributes, policy, candidates, rule: decidesAlone(policy, candidates) };
 }
@@ -87,6 +88,16 @@ export function explainImport(plan: ImportPlan, prefixes: PrefixWords, prefix: n
   if (plan.refused !== undefined) return `rejected: ${plan.refused}`;
   const rule = importRule(plan, prefixes, prefix)!;
   return importUnder(plan, rule, from) === undefined ? describeDecision(plan.policy, rule, 'import') : undefined;
+}
+
+/**
+ * Two neighbours that speak by their link-local addresses need not have a subnet in common: then the link-local next hop
+ * is the one that can be reached (RFC 2545 §3), and the global one beside it may be on a network that we do not have.
+ */
+function onTheLink(heard: PathAttributes, from: From): PathAttributes {
+  const { linkLocalNextHop, ...rest } = heard;
+  if (linkLocalNextHop === undefined || from.interface === undefined || !isLinkLocal(from.address)) return heard;
+  return { ...rest, nextHop: linkLocalNextHop };
 }
 
 function unusable(heard: PathAttributes, from: From, local: LocalFacts): string | undefined {

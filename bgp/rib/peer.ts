@@ -9,7 +9,7 @@ export interface RibPeer {
   /** Its number in path records; {@link ownPeer} is this speaker itself. */
   readonly index: number;
   readonly name: string;
-  readonly address: Address;
+  address: Address;
   asn: number;
   /** The AS number that we show it. */
   localAsn: number;

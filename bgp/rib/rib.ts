@@ -1,7 +1,7 @@
 // The routing tables of a speaker, both families over one set of attributes, and the peers that fill them.
 //
 // Input is synchronous and only marks what has to be looked at; work() does the rest in slices.
-import { compareAddresses } from '#ip';
+import { type Address, compareAddresses } from '#ip';
 import { decodeAttributes, strongestAction } from '../codec/index.ts';
 import type { AddressFamily, Fault, ReachField, Terms, Update } from '../message.ts';
 import type { LimitNotes } from './adj-in.ts';
@@ -60,6 +60,13 @@ export class Rib {
     this.peers[index] = added;
     this.rankPeers();
     return added;
+  }
+
+  /** The peer by the same name is at another address now: it is somebody else, whose paths those are not. */
+  movePeer(peer: RibPeer, address: Address): void {
+    this.purge(peer, families);
+    peer.address = address;
+    this.rankPeers();
   }
 
   /** Removes a peer and, in slices, its paths. */

@@ -49,5 +49,5 @@ export function cease(subcode: number, text?: string): Words {
 
 /** RFC 8538 §3.1: asks for a full reset where a plain NOTIFICATION would be survived. The original goes inside. */
 export function hardReset(words: Words): Words {
-  return { code: errorCodes.cease, subcode: ceaseCodes.hardReset, data: hardResetData(words) };
+  return { ...words, code: errorCodes.cease, subcode: ceaseCodes.hardReset, data: hardResetData(words) };
 }

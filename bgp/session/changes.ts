@@ -27,8 +27,9 @@ type Rule<Value> = Disturbance | ((was: Value, now: Value) => Disturbance);
 const table: { readonly [Field in keyof Required<PeerWish>]: Rule<PeerWish[Field]> } = {
   name: 'none',
   kind: 'none',
-  // Looked at by Session.apply itself: it stops or starts the session.
+  // Looked at by Session.apply itself: they stop or start the session.
   shutdown: 'none',
+  absent: 'none',
 
   address: 'hardReset',
   asn: 'hardReset',

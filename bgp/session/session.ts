@@ -125,12 +125,15 @@ export class Session implements SessionOutput {
   #barred(): string | undefined {
     const { wish, dialer } = this.#matter;
     if (wish.shutdown !== undefined) return `shut down by configuration${wish.shutdown && `: ${wish.shutdown}`}`;
+    if (wish.absent !== undefined) return wish.absent;
     const lack = dialer.lacks?.(targetOf(wish));
     return lack === undefined ? undefined : `no session: ${lack}`;
   }
 
   #barringWords(): Words {
-    const { shutdown } = this.#matter.wish;
+    const { shutdown, absent } = this.#matter.wish;
+    // It most likely does not arrive; what counts is what it does to the peer's paths, and the reason in our status.
+    if (absent !== undefined) return { ...cease(ceaseCodes.configuration), reason: absent };
     return shutdown === undefined ? cease(ceaseCodes.rejected) : cease(ceaseCodes.shutdown, shutdown);
   }
 

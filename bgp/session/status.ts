@@ -40,6 +40,7 @@ export function statusOf(source: StatusSource): SessionStatus {
     name: wish.name,
     kind: wish.kind,
     address: wish.address,
+    ...(wish.interface !== undefined && { interface: wish.interface }),
     asn: wish.asn,
     state: names[attempt.state.name],
     since: attempt.since + aheadOf(source.clock),

@@ -76,6 +76,7 @@ export const Peer = shape({
   name: T.String(),
   kind: T.String({ description: 'node mesh, global, node specific' }),
   address: address(),
+  interface: optional(T.String({ description: 'of a link-local peer' })),
   asn: T.Integer(),
   state: oneOf('Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'),
   since: time('when it entered the state'),
