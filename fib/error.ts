@@ -3,9 +3,9 @@
 /**
  * ip-missing: `ip` cannot be started. ip-ended: it ended or hung, again and again. ip-output: it printed what we do not
  * understand. ip-failed: it said no to a question. bad-route: a route that cannot be said to `ip`. closed: asked after
- * the end.
+ * the end. icmp6: a router advertisement that cannot be sent.
  */
-export type FibErrorCode = 'ip-missing' | 'ip-ended' | 'ip-output' | 'ip-failed' | 'bad-route' | 'closed';
+export type FibErrorCode = 'ip-missing' | 'ip-ended' | 'ip-output' | 'ip-failed' | 'bad-route' | 'closed' | 'icmp6';
 
 export class FibError extends Error {
   override readonly name = 'FibError';

@@ -9,6 +9,8 @@ import { parseMonitorLine } from './text.ts';
 export interface MonitorOptions {
   /** How `ip` is called; another network namespace is `['ip', '-n', name]`. */
   readonly command?: readonly string[];
+  /** What to listen for, as `ip monitor` calls it; routes, links and addresses by default. */
+  readonly objects?: readonly string[];
 }
 
 /** Measured: 100,000 routes at once lose events with the default buffer, and none with this one. */
@@ -25,7 +27,7 @@ export interface Monitor extends AsyncDisposable {
 
 /** Starts the child at once, and again when it ends, with a hint, as nobody was listening meanwhile. */
 export function startMonitor(onHint: (hint: Hint) => void, options: MonitorOptions = {}): Monitor {
-  return new Listener(onHint, options.command ?? ['ip']);
+  return new Listener(onHint, options);
 }
 
 class Listener implements Monitor {
@@ -37,9 +39,10 @@ class Listener implements Monitor {
   private timer: NodeJS.Timeout | undefined;
   private closing: PromiseWithResolvers<void> | undefined;
 
-  constructor(onHint: (hint: Hint) => void, command: readonly string[]) {
+  constructor(onHint: (hint: Hint) => void, options: MonitorOptions) {
+    const { command = ['ip'], objects = ['route', 'link', 'address'] } = options;
     this.onHint = onHint;
-    this.command = [...command, '-o', '-N', '-d', '-rcvbuf', RECEIVE_BUFFER, 'monitor', 'route', 'link', 'address'];
+    this.command = [...command, '-o', '-N', '-d', '-rcvbuf', RECEIVE_BUFFER, 'monitor', ...objects];
     this.start();
   }
 
