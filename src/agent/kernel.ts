@@ -6,6 +6,7 @@ import { type Reconciler, type Resolver, openFib } from '../../fib/index.ts';
 import type { Log } from '../log.ts';
 import { type ForwardingProblem, ensureForwarding } from './forwarding.ts';
 import { Loop } from './loop.ts';
+import { noteTo } from './note.ts';
 import type { KernelStatus } from './status.ts';
 
 export interface Kernel extends AsyncDisposable {
@@ -29,7 +30,7 @@ const FORWARDING_CHECK_MS = 30_000;
 export function openKernel(log: Log, onNextHops: () => void): Kernel {
   const fib = openFib({
     onNextHops,
-    note: ({ message, ...fields }) => log.info(fields, message),
+    note: noteTo(log),
   });
   let problems: readonly ForwardingProblem[] = [];
   const forwarding = new Loop({

@@ -18,6 +18,7 @@ import type { Ipam } from '../ipam/index.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/port.ts';
 import { Loop } from './loop.ts';
+import { noteTo } from './note.ts';
 import { wiredAddresses } from './wired-addresses.ts';
 
 export interface Pods extends AsyncDisposable {
@@ -52,7 +53,7 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
   const batch = stack.use(startBatch());
   const removals = stack.use(startBatch());
   const records = fileRecords(join(config.state, 'attachments'));
-  const note = ({ message, ...fields }: { readonly message: string }): void => log.info(fields, message);
+  const note = noteTo(log);
   const operations = stack.use(
     createOperations({
       ...{ addresses: ipam, batch, removals, records, note, mtu },

@@ -10,6 +10,7 @@ import type { AddressFamily } from '../../bgp/message.ts';
 import type { PeerWish, SpeakerWish } from '../../bgp/wish.ts';
 import type { Attachment } from '../../cni/port.ts';
 import type { RouteChange } from '../../fib/index.ts';
+import type { Discovery } from '../../fib/neighbours/index.ts';
 import { BGP_METRIC, type Route } from '../../fib/route.ts';
 import type { AgentConfig } from '../config.ts';
 import {
@@ -25,6 +26,7 @@ import type { Log } from '../log.ts';
 import type { Problem, Store } from '../store/port.ts';
 import type { Kernel } from './kernel.ts';
 import { Loop } from './loop.ts';
+import { noteTo } from './note.ts';
 import { readPasswords } from './passwords.ts';
 import { type Sweep, createSweep } from './sweep.ts';
 
@@ -35,6 +37,8 @@ export interface RouterOptions {
   readonly log: Log;
   /** Absent: routes stay with the speaker. */
   readonly kernel?: Kernel | undefined;
+  /** Who is on the links of unnumbered peers; to be followed by {@link Router.look}. */
+  readonly discovery: Pick<Discovery, 'follow' | 'sighting'>;
   /** What is wired here. */
   readonly attachments: () => Promise<readonly Attachment[]>;
   readonly restart: RestartState;
@@ -142,9 +146,11 @@ export class Router implements AsyncDisposable {
     ]);
     const { password, problems } = await readPasswords(config.config, view);
     const ownBlocks = blocks.map(({ cidr }) => cidr);
-    const { wish, troubles } = desiredSpeaker({
+    const { discovery } = this.options;
+    const { wish, links, troubles } = desiredSpeaker({
       ...{ view, ownBlocks, node: config.node, password },
       ownAddresses: attachments.flatMap(({ addresses }) => addresses),
+      sighting: (link) => discovery.sighting(link),
       ...(config.listenPort !== undefined && { listenPort: config.listenPort }),
     });
     this.latest = view;
@@ -152,6 +158,7 @@ export class Router implements AsyncDisposable {
     this.report(troubles, problems);
     // Without a wish, what was wished before stays in force, in the speaker and in the kernel.
     if (wish === undefined || this.closing) return;
+    discovery.follow(links);
     this.wish = wish;
     this.running ??= this.startSpeaker();
     this.running.apply(wish);
@@ -170,7 +177,7 @@ export class Router implements AsyncDisposable {
           this.follow(changes);
         },
         converged: () => this.sweep.converged(),
-        note: ({ message, ...fields }) => log.info(fields, message),
+        note: noteTo(log),
       },
     });
   }

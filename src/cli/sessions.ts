@@ -1,5 +1,5 @@
 // The table of sessions, shared by `node status` and `bgp peers`. Pure.
-import { type Address, familyOf } from '#ip';
+import { familyOf } from '#ip';
 import type { FamilyStatus, PeerStatus } from '../../bgp/status.ts';
 import { endpointText } from '../agent/status.ts';
 import { familyText } from '../api/views.ts';
@@ -58,10 +58,18 @@ const wideColumns: readonly Column<SessionRow>[] = [
 ];
 
 /** The port is only said where it is not BGP's. */
-function peerText({ address, remote }: { address: Address; remote?: PeerStatus['remote'] }): string {
+function peerText(peer: SessionRow): string {
+  const { address, remote } = peer;
   return remote === undefined || remote.openedBy === 'peer' || remote.port === 179
-    ? address
+    ? addressText(peer)
     : endpointText(address, remote.port);
+}
+
+/** "fe80::1%eth1": a link-local address means nothing without its link. "eth1" alone: nobody has been found there yet. */
+export function addressText({ address, interface: link }: Pick<PeerStatus, 'address' | 'interface'>): string {
+  if (link === undefined) return address;
+  if (address === '::') return link;
+  return /^fe[89ab]/.test(address) ? `${address}%${link}` : address;
 }
 
 /** A session that is down has counts only while paths of before are kept for it. */

@@ -5,7 +5,7 @@ import { type CapabilityView, type PeerView, familyText } from '../../api/views.
 import { agoText, countText, durationText } from '../../text.ts';
 import { capabilityRows } from '../capabilities.ts';
 import type { Context } from '../context.ts';
-import type { View } from '../sessions.ts';
+import { type View, addressText } from '../sessions.ts';
 import { NOTHING, table } from '../table.ts';
 
 export async function bgpPeer(context: Context, name: string): Promise<void> {
@@ -41,11 +41,13 @@ function stateText({ state, since, flaps }: PeerView, { now, paint }: View): str
   return `${painted} since ${durationText(now - since)}${flaps === 0 ? '' : `, went down ${countText(flaps, 'time')}`}`;
 }
 
-function identity({ local, remote, address, localAsn, asn, peerRouterId, passive }: PeerView): [string, string][] {
+function identity(peer: PeerView): [string, string][] {
+  const { local, remote, localAsn, asn, peerRouterId, passive, interface: link } = peer;
   const opened = remote === undefined ? '' : `, opened by ${remote.openedBy === 'us' ? 'this node' : 'the peer'}`;
   return [
     ['here', `AS ${localAsn}${local === undefined ? '' : `  ${endpointText(local.address, local.port)}`}`],
-    ['peer', `AS ${asn}  ${remote === undefined ? address : endpointText(remote.address, remote.port)}${opened}`],
+    ['peer', `AS ${asn}  ${remote === undefined ? addressText(peer) : endpointText(remote.address, remote.port)}${opened}`],
+    ...(link === undefined ? [] : [['interface', link] satisfies [string, string]]),
     ...(peerRouterId === undefined ? [] : [['router ID', peerRouterId] satisfies [string, string]]),
     ...(passive ? [['', 'passive: waits for the peer to connect'] satisfies [string, string]] : []),
   ];
@@ -74,7 +76,7 @@ function timers(all: PeerStatus['timers']): string[] {
     const timer: TimerStatus | undefined = all[name];
     return timer === undefined
       ? []
-      : [`${names[name]}: ${Math.round(timer.leftSeconds)} of ${timer.totalSeconds} s left`];
+      : [`${names[name]}: ${Math.round(timer.leftSeconds)} of ${Math.round(timer.totalSeconds)} s left`];
   });
 }
 

@@ -22,8 +22,8 @@ afterAll(() => rm(scratch, { recursive: true }));
 const log = pino({ level: 'silent' });
 const lockModule = new URL('../../../src/agent/lock.ts', import.meta.url).pathname;
 
-/** A process that holds the lock of a folder until it is killed. */
-async function startHolder(folder: string) {
+/** A process that holds the lock of a folder until it is killed. Disposing of it does that. */
+async function startHolder(folder: string): Promise<{ pid: number | undefined } & AsyncDisposable> {
   const script = `
     import { lockFolders } from ${JSON.stringify(lockModule)};
     globalThis.lock = await lockFolders([${JSON.stringify(folder)}]);
@@ -33,25 +33,25 @@ async function startHolder(folder: string) {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
-  return child;
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  };
+  return { pid: child.pid, [Symbol.asyncDispose]: kill };
 }
 
 describe('the lock of a folder', () => {
   test('refuses a second process and names the first', async () => {
     const folder = join(scratch, 'taken');
-    const holder = await startHolder(folder);
+    await using holder = await startHolder(folder);
     const refused = lockFolders([folder]);
     await expect(refused).rejects.toThrow(FolderTaken);
     await expect(refused).rejects.toThrow(`another manxd (process ${holder.pid}) runs on ${folder}`);
-    holder.kill('SIGKILL');
-    await once(holder, 'exit');
   });
 
   test('is gone with a process that was killed', async () => {
     const folder = join(scratch, 'killed');
-    const holder = await startHolder(folder);
-    holder.kill('SIGKILL');
-    await once(holder, 'exit');
+    await (await startHolder(folder))[Symbol.asyncDispose]();
     using lock = await lockFolders([folder]);
     expect(lock).toBeDefined();
   });
@@ -66,10 +66,9 @@ describe('the lock of a folder', () => {
 
   test('leaves nothing locked when a later folder is taken', async () => {
     const [free, taken] = [join(scratch, 'free'), join(scratch, 'busy')];
-    const holder = await startHolder(taken);
+    await using holder = await startHolder(taken);
     await expect(lockFolders([free, taken])).rejects.toThrow(FolderTaken);
-    holder.kill('SIGKILL');
-    await once(holder, 'exit');
+    expect(holder.pid).toBeDefined();
     using lock = await lockFolders([free]);
     expect(lock).toBeDefined();
   });

@@ -164,6 +164,7 @@ test('ADD-PATH is agreed where one side sends and the other receives (RFC 7911 Â
     [{ name: 'addPath', families: [{ afi: 1, safi: 1, receive, send }] }] as const;
   expect(capabilityRows(offer(true, false), offer(false, true))[0]!.agreed).toBe(true);
   expect(capabilityRows(offer(true, false), offer(true, false))[0]!.agreed).toBe(false);
+  expect(capabilityRows(offer(false, true), offer(false, true))[0]!.agreed).toBe(false);
 });
 
 describe('manxctl ipam show, beside calicoctl', () => {
