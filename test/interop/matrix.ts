@@ -88,14 +88,14 @@ async function ourRestart(daemon: Daemon, lane: number): Promise<void> {
 async function password(daemon: Daemon, lane: number): Promise<void> {
   await using right = await pair(daemon, lane, {
     ...plain,
-    peer: { password: 'kept secret' },
-    daemon: { password: 'kept secret' },
+    peer: { password: 'kept-secret' },
+    daemon: { password: 'kept-secret' },
   });
   await established(right);
   await using wrong = await pair(daemon, lane, {
     ...plain,
     peer: { password: 'guessed' },
-    daemon: { password: 'kept secret' },
+    daemon: { password: 'kept-secret' },
   });
   await until(
     'it is said why there is no session',

@@ -93,9 +93,11 @@ export async function pair(daemon: Daemon, lane: number, options: PairOptions): 
     ...options.speaker,
   };
   const start = (): Promise<RunningDaemon> => daemon.start(host, `/run/lab/interop/${name}`, setting);
-  const running = await start();
   const speaker = createSpeaker({ events: {} });
   started.defer(() => speaker.close('shutdown'));
+  // Whoever is dialled comes first: some wait for half a minute before they dial again.
+  if (options.dialer === 'them') speaker.apply(wish);
+  const running = await start();
   speaker.apply(wish);
   const kept = started.move();
   return {

@@ -10,7 +10,7 @@ export interface Bird {
   birdc(command: string): Promise<string>;
   /** Lines of BIRD's own log since its start. */
   readonly log: readonly string[];
-  stop(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 export const torAsn = 65001;
@@ -38,9 +38,9 @@ export async function startBird(host: Host, folder: string, configuration = torC
     if (process.exitCode !== null) throw new Hopeless(`BIRD ended: ${log.join('\n')}`);
     return (await host.run('birdc', ['-s', socket, 'show status'], { mayFail: true })).code === 0;
   });
-  const stop = async (): Promise<void> => {
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
     const end = once(process, 'exit');
-    process.kill('SIGTERM');
+    process.kill(signal);
     await end;
   };
   return { birdc, log, stop };

@@ -43,7 +43,7 @@ test.skipIf(reason)(title("captured packets carry the pod's own address at the o
   for (const [index, address] of hostAddresses.entries()) {
     const capture = centre.fabric.host.start(
       'tcpdump',
-      ['-Z', 'root', '-n', '-l', '-c', '1', '-i', 'eth0', 'tcp dst port 7007'],
+      ['-Z', 'root', '--immediate-mode', '-n', '-l', '-c', '1', '-i', 'eth0', 'tcp dst port 7007'],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },

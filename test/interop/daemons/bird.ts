@@ -24,7 +24,7 @@ export const bird: Daemon = {
             .map((block) => [block.split(' ')[0]!, block]),
         );
       },
-      stop: () => running.stop(),
+      stop: (signal) => running.stop(signal),
       log: () => running.log.join('\n'),
     };
   },
@@ -41,7 +41,7 @@ function configuration(setting: SessionSetting): string {
 log stderr all;
 router id ${setting.routerId};
 protocol device {}
-protocol static { ipv${setting.family};
+protocol static { ipv${setting.extendedNextHop ? 4 : setting.family};
 ${routes}
 }
 protocol bgp peer0 {

@@ -22,7 +22,8 @@ interface Line {
 export const exabgp: Daemon = {
   name: 'ExaBGP',
   tools: ['exabgp'],
-  supports: new Set(['password', 'ttlSecurity', 'gracefulRestart', 'addPath']),
+  // GTSM and ADD-PATH are in its manual; with this configuration no session came up, and no path identifier was agreed.
+  supports: new Set(['password', 'gracefulRestart']),
   async version() {
     return (await run('exabgp-run', ['--version'])).stdout.match(/ExaBGP : (\S+)/)?.[1] ?? 'unknown';
   },
@@ -46,10 +47,11 @@ ${receive}
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        'exabgp.api.cli': 'false',
-        'exabgp.daemon.user': 'root',
-        'exabgp.tcp.bind': setting.passive ? setting.localAddress : '',
-        'exabgp.tcp.port': '179',
+        // Underscores: a shell passes on no variable with dots in its name.
+        exabgp_api_cli: 'false',
+        exabgp_daemon_user: 'root',
+        exabgp_tcp_bind: setting.passive ? setting.localAddress : '',
+        exabgp_tcp_port: '179',
       },
     });
     collect(child.stdout, log);

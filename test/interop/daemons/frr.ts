@@ -1,7 +1,8 @@
-// FRR's bgpd by itself, without zebra: the wire is what is looked at.
+// FRR: bgpd, and zebra beside it, without which bgpd knows no interfaces and refuses link-local next hops.
 import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { run } from '../../lab/host.ts';
+import { startWithAccounts } from '../../lab/accounts.ts';
+import { type Host, run } from '../../lab/host.ts';
 import { Hopeless, until } from '../../lab/until.ts';
 import { type Daemon, type SessionSetting, collect } from './daemon.ts';
 import { vty } from '../../lab/frr-vty.ts';
@@ -26,6 +27,7 @@ export const frr: Daemon = {
     await chmod(folder, 0o777);
     await chmod(`${folder}/vty`, 0o777);
     await writeFile(`${folder}/bgpd.conf`, configuration(setting));
+    await startZebra(host, folder);
     const log: string[] = [];
     const words = [
       '-f',
@@ -37,7 +39,7 @@ export const frr: Daemon = {
       '-z',
       `${folder}/zserv`,
     ];
-    const child = host.start('frr-bgpd', [...words, '-S', '-n', '-P', '0', '--log', 'stdout'], {
+    const child = host.start('frr-bgpd', [...words, '-S', '-P', '0', '--log', 'stdout'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     collect(child.stdout, log);
@@ -74,6 +76,17 @@ export const frr: Daemon = {
     };
   },
 };
+
+/** Zebra goes on when bgpd is restarted. */
+async function startZebra(host: Host, folder: string): Promise<void> {
+  const answers = async (): Promise<boolean> => (await vty(`${folder}/vty/zebra.vty`, 'show version')).includes('FRR');
+  if (await answers().catch(() => false)) return;
+  await writeFile(`${folder}/zebra.conf`, '');
+  const words = ['-f', `${folder}/zebra.conf`, '-i', `${folder}/zebra.pid`, '--vty_socket', `${folder}/vty`];
+  const command = ['frr-zebra', ...words, '-z', `${folder}/zserv`, '-P', '0'] as const;
+  await startWithAccounts(host, `${folder}/zebra`, ['frr', 'frrvty'], command, { stdio: 'ignore' });
+  await until('zebra answers', answers);
+}
 
 function configuration(setting: SessionSetting): string {
   const peer = setting.peerAddress;

@@ -36,9 +36,9 @@ export const gobgp: Daemon = {
     return {
       established: async () => /BGP state = ESTABLISHED/i.test(await ask('neighbor', setting.peerAddress)),
       async learned() {
-        const text = await ask('neighbor', setting.peerAddress, 'adj-in', '-a', family, '-j');
-        const answer = (text.trim().startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;
-        return new Map(Object.entries(answer).map(([prefix, paths]) => [prefix, JSON.stringify(paths)]));
+        const text = await ask('neighbor', setting.peerAddress, 'adj-in', '-a', family);
+        const lines = text.split('\n').filter((line) => line.includes('/'));
+        return new Map(lines.map((line) => [line.match(/\S+\/\d+/)![0], line]));
       },
       async stop(signal = 'SIGTERM') {
         const end = once(child, 'exit');

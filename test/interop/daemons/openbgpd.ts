@@ -9,7 +9,9 @@ import { type Daemon, type SessionSetting, collect } from './daemon.ts';
 export const openbgpd: Daemon = {
   name: 'OpenBGPD',
   tools: ['openbgpd'],
-  supports: new Set(['password', 'ttlSecurity', 'gracefulRestart', 'addPath', 'reflectorClient']),
+  // No password: it wants PF_KEY, which Linux has not. No restart of its own: when its main process is killed, the one
+  // that holds the sessions still says goodbye (Cease).
+  supports: new Set(['ttlSecurity', 'addPath', 'reflectorClient']),
   async version() {
     const { stdout, stderr } = await run('openbgpd-bgpd', ['-V'], { mayFail: true });
     return (stdout + stderr).match(/OpenBGPD (\S+)/)?.[1] ?? 'unknown';
