@@ -168,11 +168,14 @@ describe('manxd --check', () => {
     expect(stderr).toMatch(/pools\.yaml:4 +IPPool b +spec\.blocksize: unknown field \(did you mean blockSize\?\)/);
   });
 
-  test.for(['with-bird', 'route-server', 'announce-only', 'node'])('accepts the example %s', async (name) => {
-    const folder = new URL(`../../../deploy/examples/${name}`, import.meta.url).pathname;
-    const { code, stderr } = await pair.one.manxd('--check', folder);
-    expect([code, stderr]).toEqual([0, '']);
-  });
+  test.for(['with-bird', 'route-server', 'announce-only', 'unnumbered', 'node'])(
+    'accepts the example %s',
+    async (name) => {
+      const folder = new URL(`../../../deploy/examples/${name}`, import.meta.url).pathname;
+      const { code, stderr } = await pair.one.manxd('--check', folder);
+      expect([code, stderr]).toEqual([0, '']);
+    },
+  );
 });
 
 test('manxd with wrong flags ends with 2 and says all of what is wrong', async () => {
