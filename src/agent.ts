@@ -4,11 +4,13 @@
 import { join } from 'node:path';
 import { sizeOf } from '#ip';
 import type { AddressFamily } from '../bgp/message.ts';
+import { startDiscovery } from '../fib/neighbours/index.ts';
 import { assess } from './agent/health.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
 import { lockFolders } from './agent/lock.ts';
 import { type Continuity, markRun } from './agent/mark.ts';
 import { nodeMtu } from './agent/mtu.ts';
+import { noteTo } from './agent/note.ts';
 import { type Pods, openPods } from './agent/pods.ts';
 import { type RestartState, Router } from './agent/router.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
@@ -40,6 +42,12 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const parts: { router?: Router } = {};
 
   const kernel = config.fib ? stack.use(openKernel(log, () => parts.router?.nextHopsChanged())) : undefined;
+  const discovery = stack.use(
+    startDiscovery({
+      onChange: () => parts.router?.look(),
+      note: noteTo(log),
+    }),
+  );
   const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
   const ipam = createIpam({ store, node: name });
   const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
@@ -55,7 +63,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
 
   const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
   const restart = await restartState(continuity, kernel);
-  const router = stack.use(new Router({ config, store, ipam, log, kernel, attachments, restart }));
+  const router = stack.use(new Router({ config, store, ipam, log, kernel, discovery, attachments, restart }));
   parts.router = router;
   await router.settle();
 

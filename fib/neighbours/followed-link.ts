@@ -92,7 +92,7 @@ export class FollowedLink {
   advertise(send: SendIcmp6, now: number): void {
     const { link, local } = this;
     if (link === undefined || local === undefined) return;
-    if (this.sent > 0 && this.failing === undefined && now < this.dueAt) return;
+    if (this.sent > 0 && now < this.dueAt) return;
     const from = { index: link.index, address: local };
     this.sentAt = now;
     try {

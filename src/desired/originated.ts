@@ -1,5 +1,6 @@
-// What a node announces as its own: its confirmed blocks, single addresses in others' blocks, and service ranges.
-import { type Address, type Prefix, containsAddress, familyOf, familyOfPrefix, hostPrefix } from '#ip';
+// What a node announces as its own: its confirmed blocks, single addresses in others' blocks, service ranges, and in an
+// unnumbered fabric itself.
+import { type Address, type Prefix, containsAddress, familyOf, familyOfPrefix, hostPrefix, isHostPrefix } from '#ip';
 import type { OriginatedRoute } from '../../bgp/wish.ts';
 import { type Advertisements, communitiesFor } from './communities.ts';
 import type { SpeakingNode } from './speaking-node.ts';
@@ -11,11 +12,16 @@ export interface Own {
   readonly blocks: readonly Prefix[];
   /** Addresses of the pods here. */
   readonly addresses: readonly Address[];
+  /** The node has sessions over links without addresses. */
+  readonly unnumbered: boolean;
 }
 
 /**
  * Pods are announced by their block; one by one only where they lie in somebody else's block, inside a pool. What
  * disableBGPExport and filters say is for the export policy: a filter may accept what is not announced by default.
+ *
+ * A node on a subnet is reached by the subnet. Where one is that has none, and only links without addresses, nobody can
+ * say but the node.
  */
 export function originatedRoutes(
   view: ClusterView,
@@ -27,7 +33,9 @@ export function originatedRoutes(
     .filter((address) => !own.blocks.some((block) => containsAddress(block, address)))
     .filter((address) => view.pools.some(({ spec }) => containsAddress(spec.cidr, address)))
     .map(hostPrefix);
-  const prefixes = new Set([...own.blocks, ...borrowed, ...servicePrefixes(view, self)]);
+  const itself = own.unnumbered ? Object.values(self.addresses).filter(({ prefix }) => isHostPrefix(prefix)) : [];
+  const hosts = itself.map(({ prefix }) => prefix);
+  const prefixes = new Set([...own.blocks, ...borrowed, ...hosts, ...servicePrefixes(view, self)]);
   return [...prefixes].map((prefix) => originate(view, prefix, advertisements));
 }
 

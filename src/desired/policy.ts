@@ -12,7 +12,7 @@ import type { Problem } from '../store/port.ts';
 import { type Advertisements, communitiesFor } from './communities.ts';
 import { filterRules } from './filter.ts';
 import { servicePrefixes } from './originated.ts';
-import { type SessionPlan, audienceOf, endpointOf } from './sessions.ts';
+import { type SessionPlan, audienceOf, endpointOf, linkOf } from './sessions.ts';
 import { type SpeakingNode, addressesOf } from './speaking-node.ts';
 import { type ClusterView, clusterConfiguration } from './view.ts';
 
@@ -23,6 +23,8 @@ export interface PolicyContext {
   readonly nodes: readonly SpeakingNode[];
   readonly ownBlocks: readonly Prefix[];
   readonly advertisements: Advertisements;
+  /** External neighbours that were found on links. */
+  readonly linkNeighbours: readonly Address[];
 }
 
 /** The session, as far as policy goes. */
@@ -163,17 +165,21 @@ function learnedForExternal(context: PolicyContext, { plan }: PolicyTarget): Rul
   ];
 }
 
-/** Every BGPPeer that asks for a session with the same peer, for whatever node. */
+/**
+ * Every BGPPeer that asks for a session with the same peer, for whatever node. Who is on a link is known to nobody else:
+ * an unnumbered fabric counts as one peer, to which each node that has a link to it speaks for itself.
+ */
 function sameRemote({ view }: PolicyContext, { remote, peer }: SessionPlan): BGPPeer[] {
   if ('prefix' in remote) return peer === undefined ? [] : [peer];
+  if ('link' in remote) return view.peers.filter((each) => linkOf(view, each) !== undefined);
   return view.peers.filter((each) => endpointOf(each)?.address === remote.address);
 }
 
-function externalPeers({ view, self }: PolicyContext): Address[] {
+function externalPeers({ view, self, linkNeighbours }: PolicyContext): Address[] {
   const places = view.peers
     .filter(({ spec }) => spec.asNumber !== undefined && spec.asNumber !== self.asn)
     .map((peer) => endpointOf(peer)?.address);
-  return [...new Set(places.filter((address) => address !== undefined))];
+  return [...new Set([...places.filter((address) => address !== undefined), ...linkNeighbours])];
 }
 
 function within(cidr: Prefix): Pick<Match, 'prefix'> {

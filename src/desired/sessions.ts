@@ -3,6 +3,9 @@
 // One session for each address family, over that family's addresses. A BGPPeer for all nodes is "global" and beats a
 // "node specific" one for the same address and port; either beats the mesh. A BGPPeer that leads from one node of the
 // cluster to another holds in both directions ("reverse peering"), or the other side would have nobody to talk to.
+//
+// A BGPPeer that names no address, and whose PeerOptions name an interface, is unnumbered: its peer is whoever is found
+// to be the router on that link.
 import { type Address, type Family, type Prefix, familyOf } from '#ip';
 import type { BGPPeer, PeerOptionsSpec } from '../resources/types.ts';
 import type { Problem } from '../store/port.ts';
@@ -19,8 +22,11 @@ export interface SessionPlan {
   /** Unique, and in a status screen: the node's or the BGPPeer's name. */
   readonly name: string;
   readonly kind: SessionKind;
-  /** Where the peer is; with a prefix, peers come from anywhere in it. */
-  readonly remote: { readonly address: Address; readonly port: number } | { readonly prefix: Prefix };
+  /** Where the peer is; with a prefix, peers come from anywhere in it; with a link, it is the router found there. */
+  readonly remote:
+    | { readonly address: Address; readonly port: number }
+    | { readonly prefix: Prefix }
+    | { readonly link: string };
   readonly asn: number;
   /** The node at the other end, when it is one of ours. */
   readonly node?: SpeakingNode;
@@ -59,6 +65,13 @@ export function endpointOf({ spec }: BGPPeer): { readonly address: Address; read
   if (spec.peerIP === undefined) return undefined;
   const { address, port = BGP_PORT } = parseEndpoint(spec.peerIP);
   return { address, port };
+}
+
+/** The link that an unnumbered BGPPeer finds its peer on. */
+export function linkOf(view: ClusterView, peer: BGPPeer): string | undefined {
+  const { peerIP, peerSelector, localWorkloadSelector } = peer.spec;
+  const isElsewhere = peerIP !== undefined || peerSelector !== undefined || localWorkloadSelector !== undefined;
+  return isElsewhere ? undefined : optionsFor(view, peer).interface;
 }
 
 function meshPlans(view: ClusterView, nodes: readonly SpeakingNode[], self: SpeakingNode): SessionPlan[] {
@@ -121,7 +134,9 @@ function forward(
   if (dynamicPrefix !== undefined) {
     return [{ name, kind, remote: { prefix: dynamicPrefix }, asn, peer, bySelector: false, options }];
   }
-  if (remote === undefined) return trouble('spec.peerIP', whyNowhere(options));
+  const link = linkOf(view, peer);
+  if (link !== undefined) return [{ name, kind, remote: { link }, asn, peer, bySelector: false, options }];
+  if (remote === undefined) return trouble('spec.peerIP', 'it does not say where the peer is: no session');
   const family = familyOf(remote.address);
   if (self.addresses[family] === undefined && !isLinkLocal(remote.address)) {
     return trouble('spec.peerIP', `${self.name} has no IPv${family} address: no session with ${remote.address}`);
@@ -173,21 +188,17 @@ function towardsNode(
   });
 }
 
-function whyNowhere({ interface: link }: PeerOptionsSpec): string {
-  return link === undefined
-    ? 'it does not say where the peer is: no session'
-    : `a peer on ${link} is not found by itself in this build: give its link-local address; no session`;
-}
-
 function isGlobal({ spec }: BGPPeer): boolean {
   return spec.node === undefined && (spec.nodeSelector === undefined || spec.nodeSelector === '');
 }
 
-function isLinkLocal(address: Address): boolean {
+/** fe80::/10. */
+export function isLinkLocal(address: Address): boolean {
   return /^fe[89ab]/.test(address);
 }
 
 function placeOf({ remote }: SessionPlan): string {
+  if ('link' in remote) return `%${remote.link}`;
   return 'prefix' in remote ? remote.prefix : `${remote.address} ${remote.port}`;
 }
 

@@ -10,6 +10,7 @@ import {
   type SpeakerWish,
   peerDefaults,
 } from '../../bgp/wish.ts';
+import type { Sighting } from '../../fib/neighbours/index.ts';
 import { fnv32 } from '../ipam/choose.ts';
 import type { PeerOptionsSpec, SecretReference } from '../resources/types.ts';
 import type { Problem } from '../store/port.ts';
@@ -17,8 +18,8 @@ import { parseDuration } from '../resources/duration.ts';
 import { readAdvertisements } from './communities.ts';
 import { familyAnnounced, originatedRoutes } from './originated.ts';
 import { type PolicyContext, policyMaker } from './policy.ts';
-import { type SessionPlan, planSessions } from './sessions.ts';
-import { type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
+import { type SessionPlan, isLinkLocal, planSessions } from './sessions.ts';
+import { BGP_PORT, type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
 import { type ClusterView, clusterConfiguration, nodeConfiguration } from './view.ts';
 
 export interface SpeakerInput {
@@ -30,6 +31,8 @@ export interface SpeakerInput {
   readonly ownAddresses: readonly Address[];
   /** The password, or undefined when it cannot be had: then there is no session. */
   readonly password: (where: { readonly file: string } | SecretReference) => string | undefined;
+  /** Who has been found on a link; for unnumbered peers. */
+  readonly sighting?: (link: string) => Sighting;
   /** Listen here, whatever the configuration says; 0 for any free port. */
   readonly listenPort?: number;
 }
@@ -37,6 +40,8 @@ export interface SpeakerInput {
 export interface DesiredSpeaker {
   /** Absent while the configuration does not say who this node is. */
   readonly wish?: SpeakerWish;
+  /** Where unnumbered peers are to be found. */
+  readonly links: readonly string[];
   /** What cannot be had as it is wished, one sentence each. */
   readonly troubles: readonly Problem[];
 }
@@ -54,26 +59,32 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   const { view } = input;
   const nodes = speakingNodes(view);
   const self = nodes.find(({ name }) => name === input.node);
-  if (self === undefined || addressesOf(self).length === 0) return { troubles: [unknownNode(input.node, self)] };
+  if (self === undefined || addressesOf(self).length === 0)
+    return { links: [], troubles: [unknownNode(input.node, self)] };
   const { advertisements, troubles: communityTroubles } = readAdvertisements(nodeConfiguration(view, self.name));
   const { plans, troubles: planTroubles } = planSessions(view, nodes, self);
-  const context: PolicyContext = { view, self, nodes, ownBlocks: input.ownBlocks, advertisements };
+  const linkNeighbours = plans
+    .filter(({ asn, peer }) => asn !== (peer?.spec.localASNumber ?? self.asn))
+    .flatMap((plan) => sightingOf(input, plan)?.found?.neighbour ?? []);
+  const context: PolicyContext = { view, self, nodes, ownBlocks: input.ownBlocks, advertisements, linkNeighbours };
   const policies = policyMaker(context);
   const drawn = plans.map((plan) => drawPeer(input, self, policies, plan));
   const peers = drawn.flatMap(({ peer }) => peer ?? []);
   const dynamicPeers = drawn.flatMap(({ dynamic }) => dynamic ?? []);
-  const own = { blocks: input.ownBlocks, addresses: input.ownAddresses };
+  const links = plans.flatMap(({ remote }) => ('link' in remote ? [remote.link] : []));
+  const own = { blocks: input.ownBlocks, addresses: input.ownAddresses, unnumbered: links.length > 0 };
   return {
     wish: {
       asn: self.asn,
       routerId: routerIdOf(self),
-      listen: endpoints(view, self, input.listenPort ?? self.port),
+      listen: endpoints(input, self, plans),
       peers,
       ...(dynamicPeers.length > 0 && { dynamicPeers }),
       originated: originatedRoutes(view, self, own, advertisements),
       multipath: MULTIPATH,
       ...(self.clusterId !== undefined && { clusterId: self.clusterId }),
     },
+    links,
     troubles: unique([...communityTroubles, ...planTroubles, ...drawn.flatMap(({ troubles }) => troubles)]),
   };
 }
@@ -93,8 +104,7 @@ function drawPeer(
   const password = passwordOf(input, plan);
   if ('trouble' in password) return { troubles: [password.trouble] };
   const { options } = plan;
-  const family = familyOfRemote(plan);
-  const families = options.families ?? [family];
+  const families = options.families ?? familiesOf(plan);
   const localAsn = plan.bySelector ? undefined : plan.peer?.spec.localASNumber;
   const internal = (localAsn ?? self.asn) === plan.asn;
   const { importPolicy, exportPolicy, troubles } = policies({ plan, families, internal });
@@ -111,7 +121,7 @@ function drawPeer(
       keepaliveSeconds: seconds(plan.peer?.spec.keepaliveTime),
       password: password.text,
       ttlSecurityHops: plan.peer?.spec.ttlSecurity,
-      nextHopAddress: nextHopAddresses(self, families),
+      nextHopAddress: nextHopAddresses(self, plan, families),
       role: options.role && roles[options.role],
     }),
     holdSeconds: seconds(options.holdTime) ?? peerDefaults.holdSeconds,
@@ -124,7 +134,7 @@ function drawPeer(
       receive: options.addPath?.receive ?? peerDefaults.addPath.receive,
       send: options.addPath?.send ?? peerDefaults.addPath.send,
     },
-    extendedNextHop: options.extendedNextHop ?? peerDefaults.extendedNextHop,
+    extendedNextHop: extendedNextHop(plan),
     prefixLimit: prefixLimit(options),
     importPolicy,
     exportPolicy,
@@ -134,7 +144,48 @@ function drawPeer(
     return { dynamic: { ...wish, prefix: remote.prefix, maxPeers: options.maxDynamicPeers ?? 100 }, troubles };
   }
   const passive = options.passive ?? isPassive(plan, self);
+  if ('link' in remote) {
+    const { place, trouble } = drawLink(input, plan);
+    return {
+      peer: { ...wish, ...place, passive },
+      troubles: trouble === undefined ? troubles : [...troubles, trouble],
+    };
+  }
   return { peer: { ...wish, address: remote.address, port: remote.port, passive }, troubles };
+}
+
+/** Where an unnumbered peer is, or why nobody knows. Calico's port in peerIP has no counterpart here: it is BGP's. */
+function drawLink(
+  input: SpeakerInput,
+  plan: SessionPlan,
+): {
+  readonly place: Pick<PeerWish, 'address' | 'port' | 'localAddress' | 'absent'>;
+  readonly trouble: Problem | undefined;
+} {
+  const { found, reason, trouble } = sightingOf(input, plan) ?? {};
+  const absent = reason ?? 'neighbours on links are not looked for';
+  return {
+    place: found
+      ? { address: found.neighbour, port: BGP_PORT, localAddress: found.local }
+      : { address: ANY_V6, port: BGP_PORT, absent },
+    trouble: trouble === undefined ? undefined : { kind: 'BGPPeer', name: plan.name, message: trouble },
+  };
+}
+
+function sightingOf({ sighting }: SpeakerInput, { remote }: SessionPlan): Sighting | undefined {
+  return 'link' in remote ? sighting?.(remote.link) : undefined;
+}
+
+/** What a session carries that is not told what to: what its addresses are of; over a link without any, both. */
+function familiesOf({ remote }: SessionPlan): readonly AddressFamily[] {
+  if ('link' in remote) return ['ipv4-unicast', 'ipv6-unicast'];
+  const family = 'prefix' in remote ? familyOfPrefix(remote.prefix) : familyOf(remote.address);
+  return [family === 4 ? 'ipv4-unicast' : 'ipv6-unicast'];
+}
+
+/** Over a link without IPv4 addresses there is no other next hop for IPv4. */
+function extendedNextHop({ options, remote }: SessionPlan): boolean {
+  return options.extendedNextHop ?? ('link' in remote || peerDefaults.extendedNextHop);
 }
 
 /**
@@ -142,13 +193,13 @@ function drawPeer(
  * Calico compares strings.
  */
 function isPassive({ kind, remote }: SessionPlan, self: SpeakingNode): boolean {
-  if (kind !== 'node mesh' || 'prefix' in remote) return peerDefaults.passive;
+  if (kind !== 'node mesh' || !('address' in remote)) return peerDefaults.passive;
   return remote.address > self.addresses[familyOf(remote.address)]!.address;
 }
 
 function localAddress(plan: SessionPlan, self: SpeakingNode): Address | undefined {
   const { remote } = plan;
-  if (plan.peer?.spec.sourceAddress === 'None' || 'prefix' in remote || plan.options.interface !== undefined) {
+  if (plan.peer?.spec.sourceAddress === 'None' || !('address' in remote) || plan.options.interface !== undefined) {
     return undefined;
   }
   return self.addresses[familyOf(remote.address)]?.address;
@@ -161,9 +212,16 @@ function nextHopOf({ peer }: SessionPlan, internal: boolean): PeerWish['nextHop'
   return keepOriginalNextHop === true && !internal ? 'keep' : peerDefaults.nextHop;
 }
 
-/** What to announce as next hop for a family that the session's own address is not of. */
-function nextHopAddresses(self: SpeakingNode, families: readonly AddressFamily[]): PeerWish['nextHopAddress'] {
-  if (families.length < 2) return undefined;
+/**
+ * What to announce as next hop for a family that the session's own address is not of. On a link without addresses that
+ * is our link-local one for both (RFC 8950, RFC 2545): the node's own addresses are not on it.
+ */
+function nextHopAddresses(
+  self: SpeakingNode,
+  plan: SessionPlan,
+  families: readonly AddressFamily[],
+): PeerWish['nextHopAddress'] {
+  if (families.length < 2 || (isOverLink(plan) && extendedNextHop(plan))) return undefined;
   const addresses = addressesOf(self).map((address) => [familyAnnounced(address), address]);
   return Object.fromEntries(addresses) as NonNullable<PeerWish['nextHopAddress']>;
 }
@@ -220,10 +278,28 @@ function passwordOf(
   };
 }
 
-function endpoints(view: ClusterView, self: SpeakingNode, port: number): Endpoint[] {
+/** A node without an IPv6 address has link-local ones all the same, where neighbours on links come to. */
+function endpoints(input: SpeakerInput, self: SpeakingNode, plans: readonly SessionPlan[]): Endpoint[] {
   const own = addressesOf(self);
-  if (nodeConfiguration(view, self.name).bindMode === 'NodeIP') return own.map((address) => ({ address, port }));
-  return own.map((address) => ({ address: familyOf(address) === 4 ? ANY_V4 : ANY_V6, port }));
+  const port = input.listenPort ?? self.port;
+  if (nodeConfiguration(input.view, self.name).bindMode === 'NodeIP') {
+    return [...own.map((address) => ({ address, port })), ...linkEndpoints(input, plans, port)];
+  }
+  const any = new Set(own.map((address) => (familyOf(address) === 4 ? ANY_V4 : ANY_V6)));
+  if (plans.some(isOverLink)) any.add(ANY_V6);
+  return [...any].map((address) => ({ address, port }));
+}
+
+function linkEndpoints(input: SpeakerInput, plans: readonly SessionPlan[], port: number): Endpoint[] {
+  return plans.flatMap((plan) => {
+    const { found } = sightingOf(input, plan) ?? {};
+    if (found === undefined || !('link' in plan.remote)) return [];
+    return [{ address: found.local, port, interface: plan.remote.link }];
+  });
+}
+
+function isOverLink({ remote }: SessionPlan): boolean {
+  return 'link' in remote || ('address' in remote && isLinkLocal(remote.address));
 }
 
 const ANY_V4 = parseAddress('0.0.0.0');
@@ -252,11 +328,6 @@ const roles = {
   Customer: 'customer',
   Peer: 'peer',
 } as const satisfies Record<NonNullable<PeerOptionsSpec['role']>, Role>;
-
-function familyOfRemote({ remote }: SessionPlan): AddressFamily {
-  const family = 'prefix' in remote ? familyOfPrefix(remote.prefix) : familyOf(remote.address);
-  return family === 4 ? 'ipv4-unicast' : 'ipv6-unicast';
-}
 
 /** Whole seconds of a duration, rounded up: one below a second must not become none. */
 function seconds(duration: string | undefined): number | undefined {

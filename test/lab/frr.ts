@@ -12,11 +12,11 @@ export interface Frr {
 }
 
 /** Starts both daemons in the host and resolves when bgpd answers. */
-export async function startFrr(host: Host, folder: string): Promise<Frr> {
+export async function startFrr(host: Host, folder: string, configuration = torConfiguration()): Promise<Frr> {
   await mkdir(folder, { recursive: true });
   await chmod(folder, 0o777); // both run as frr
   await writeFile(`${folder}/zebra.conf`, 'ip forwarding\nipv6 forwarding\n');
-  await writeFile(`${folder}/bgpd.conf`, torConfiguration());
+  await writeFile(`${folder}/bgpd.conf`, configuration);
   const common = ['--vty_socket', folder, '-z', `${folder}/zserv`, '-P', '0'];
   const accounts = ['frr', 'frrvty'];
   const zebraWords = ['-f', `${folder}/zebra.conf`, '-i', `${folder}/zebra.pid`, ...common];

@@ -46,7 +46,10 @@ function identity(peer: PeerView): [string, string][] {
   const opened = remote === undefined ? '' : `, opened by ${remote.openedBy === 'us' ? 'this node' : 'the peer'}`;
   return [
     ['here', `AS ${localAsn}${local === undefined ? '' : `  ${endpointText(local.address, local.port)}`}`],
-    ['peer', `AS ${asn}  ${remote === undefined ? addressText(peer) : endpointText(remote.address, remote.port)}${opened}`],
+    [
+      'peer',
+      `AS ${asn}  ${remote === undefined ? addressText(peer) : endpointText(remote.address, remote.port)}${opened}`,
+    ],
     ...(link === undefined ? [] : [['interface', link] satisfies [string, string]]),
     ...(peerRouterId === undefined ? [] : [['router ID', peerRouterId] satisfies [string, string]]),
     ...(passive ? [['', 'passive: waits for the peer to connect'] satisfies [string, string]] : []),

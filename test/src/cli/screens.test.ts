@@ -91,6 +91,15 @@ describe('manxctl bgp peers', () => {
     const lines = renderPeers([...peers, peer({ address: 'fd00::1' })], view);
     expect(lines.filter((line) => line.endsWith('BGP status'))).toEqual(['IPv4 BGP status', 'IPv6 BGP status']);
   });
+  test('names the link of a peer that is found on it, and the link alone before that', () => {
+    const links = ['eth1', 'eth2'].map((link, i) => peer({ address: ['fe80::1', '::'][i]!, interface: link }));
+    const lines = renderPeers([...links, peer({ address: 'fd00::1', interface: 'eth3' })], view);
+    expect(lines.flatMap((line) => /^(fe80|eth|fd00)\S*/.exec(line)?.[0] ?? [])).toEqual([
+      'fe80::1%eth1',
+      'eth2',
+      'fd00::1',
+    ]);
+  });
 });
 
 describe('manxctl bgp peer NAME', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Prefix, parseAddress, parsePrefix } from '#ip';
 import type { PathAttributes } from '../../../bgp/message.ts';
 import type { PeerWish } from '../../../bgp/wish.ts';
-import { type ClusterView, desiredSpeaker } from '../../../src/desired/index.ts';
+import { type ClusterView, type SpeakerInput, desiredSpeaker } from '../../../src/desired/index.ts';
 import type { BGPFilterSpec } from '../../../src/resources/types.ts';
 import { type Decision, decide } from '../../support/policy.ts';
 import { bgpConfiguration, bgpFilter, bgpPeer, node, peerOptions, pool, prefixes } from '../../support/resources.ts';
@@ -17,7 +17,9 @@ const nodes = [
 ];
 const tor = bgpPeer('tor', { peerIP: '10.0.0.254', asNumber: 65001 });
 
-function peer(name: string, view: Partial<ClusterView> = {}): PeerWish {
+const manyNodes = [...nodes, ...Array.from({ length: 50 }, (_, i) => node(`n${i}`, { ipv4Address: `10.0.1.${i}/24` }))];
+
+function peer(name: string, view: Partial<ClusterView> = {}, sighting?: SpeakerInput['sighting']): PeerWish {
   const base = { nodes, pools, bgpConfigurations: [], peers: [tor], filters: [], peerOptions: [], reservations: [] };
   const { wish } = desiredSpeaker({
     view: { ...base, ...view },
@@ -25,6 +27,7 @@ function peer(name: string, view: Partial<ClusterView> = {}): PeerWish {
     ownBlocks,
     ownAddresses: [],
     password: () => undefined,
+    ...(sighting && { sighting }),
   });
   return wish!.peers.find((each) => each.name === name)!;
 }
@@ -104,9 +107,8 @@ describe('other nodes’ blocks and the ToR', () => {
     expect(verdicts).toEqual(['reject', 'accept']);
   });
   it('are announced for many such nodes with few rules, and nothing that an external peer said', () => {
-    const many = Array.from({ length: 50 }, (_, i) => node(`n${i}`, { ipv4Address: `10.0.1.${i}/24` }));
     const to = peer('tor', {
-      nodes: [...nodes, ...many],
+      nodes: manyNodes,
       peers: [bgpPeer('tor', { ...tor.spec, nodeSelector: "gateway == 'true'" })],
     });
     const verdicts = ['10.0.0.12', '10.0.1.7', '10.0.0.254'].map(
@@ -114,6 +116,19 @@ describe('other nodes’ blocks and the ToR', () => {
     );
     expect(verdicts).toEqual(['reject', 'accept', 'reject']);
     expect(to.exportPolicy!.rules.length).toBeLessThan(12);
+  });
+  it('are not announced from one leaf of an unnumbered fabric to another, each node speaking for itself', () => {
+    const uplinks = ['eth1', 'eth2'].map((link) => peerOptions(link, { peers: [link], interface: link }));
+    const some = { nodeSelector: "gateway == 'true'", asNumber: 65001 };
+    const neighbour = (link: string) => parseAddress(link === 'eth1' ? 'fe80::1' : 'fe80::2');
+    const view = { nodes: manyNodes, peers: uplinks.map(({ metadata }) => bgpPeer(metadata.name, some)) };
+    const to = peer('eth2', { ...view, peerOptions: uplinks }, (link) => ({
+      found: { neighbour: neighbour(link), local: parseAddress('fe80::9') },
+    }));
+    const verdicts = ['fe80::1', 'fe80::2', '10.0.0.12', '10.0.1.7'].map(
+      (hop) => exported(to, '10.82.7.0/26', via(hop)).verdict,
+    );
+    expect(verdicts).toEqual(['reject', 'reject', 'reject', 'accept']);
   });
   it('are announced all the same where a filter says so', () => {
     const all: BGPFilterSpec = {

@@ -80,6 +80,7 @@ describe('the node itself', () => {
   });
   it('has no wish, and says why, while there is no such Node or it has no address', () => {
     expect(desired({}, 'nobody')).toEqual({
+      links: [],
       troubles: [
         expect.objectContaining({ kind: 'Node', name: 'nobody', message: expect.stringContaining('create it') }),
       ],
@@ -189,10 +190,9 @@ describe('a BGPPeer', () => {
     const direct = bgpPeer('direct', { node: 'w1', peerIP: '10.0.0.12' });
     expect(only({ nodes: [nodes[0]!, other], peers: [direct] })).toMatchObject({ name: 'direct', asn: 65100 });
   });
-  it('on an interface without an address is reported', () => {
-    const options = peerOptions('o', { peers: ['link'], interface: 'eth1' });
-    const { troubles } = desired({ peers: [bgpPeer('link', { asNumber: 65001 })], peerOptions: [options] });
-    expect(troubles).toMatchObject([{ name: 'link', message: expect.stringContaining('give its link-local address') }]);
+  it('that does not say where it is is reported', () => {
+    const { troubles } = desired({ peers: [bgpPeer('link', { asNumber: 65001 })] });
+    expect(troubles).toMatchObject([{ name: 'link', message: 'it does not say where the peer is: no session' }]);
   });
   it('on an interface has its link-local address', () => {
     const options = peerOptions('o', { peers: ['link'], interface: 'eth1' });
@@ -459,5 +459,90 @@ describe('what a node announces', () => {
       serviceLoadBalancerAggregation: 'Disabled',
     });
     expect(announced({ bgpConfigurations: [configuration] }).map(({ prefix }) => prefix)).not.toContain(cidr);
+  });
+});
+
+describe('an unnumbered peer', () => {
+  const options = peerOptions('leaf', { peers: ['leaf'], interface: 'eth1' });
+  const leaf = bgpPeer('leaf', { asNumber: 65001 });
+  const found = { neighbour: parseAddress('fe80::1'), local: parseAddress('fe80::9') };
+  const unnumbered = (extra: Partial<SpeakerInput> = {}, view: Partial<ClusterView> = {}) =>
+    desired({ peers: [leaf], peerOptions: [options], bgpConfigurations: [noMesh], ...view }, 'w3', extra);
+  const there = { sighting: () => ({ found }) };
+
+  it('is looked for on its link, and there alone', () => {
+    const links: string[] = [];
+    const sighting = (link: string): object => {
+      links.push(link);
+      return {};
+    };
+    expect(unnumbered({ sighting }).links).toEqual(['eth1']);
+    expect(new Set(links)).toEqual(new Set(['eth1']));
+    expect(desired({ peers: [tor] }).links).toEqual([]);
+  });
+  it('that has not been found has a wish that says so, and no trouble', () => {
+    const { wish: drawn, troubles } = unnumbered({ sighting: () => ({ reason: 'nobody is there' }) });
+    expect(drawn!.peers).toMatchObject([{ name: 'leaf', address: '::', interface: 'eth1', absent: 'nobody is there' }]);
+    expect(troubles).toEqual([]);
+  });
+  it('that has been found has a session between the two link-local addresses', () => {
+    const [peer] = unnumbered(there).wish!.peers;
+    expect(peer).toMatchObject({
+      address: 'fe80::1',
+      localAddress: 'fe80::9',
+      interface: 'eth1',
+      port: 179,
+      asn: 65001,
+    });
+    expect(peer).not.toHaveProperty('absent');
+  });
+  it('carries both families, IPv4 by our link-local next hop (RFC 8950)', () => {
+    const [peer] = unnumbered(there).wish!.peers;
+    expect(peer).toMatchObject({ families: ['ipv4-unicast', 'ipv6-unicast'], extendedNextHop: true });
+    expect(peer).not.toHaveProperty('nextHopAddress');
+  });
+  it('carries what it is told to', () => {
+    const only4 = {
+      ...options,
+      spec: { ...options.spec, families: ['ipv4-unicast' as const], extendedNextHop: false },
+    };
+    expect(unnumbered(there, { peerOptions: [only4] }).wish!.peers).toMatchObject([
+      { families: ['ipv4-unicast'], extendedNextHop: false },
+    ]);
+  });
+  it('about which there is something to see to is reported, and has its session all the same', () => {
+    const { wish: drawn, troubles } = unnumbered({ sighting: () => ({ found, trouble: 'two routers' }) });
+    expect(drawn!.peers).toMatchObject([{ address: 'fe80::1' }]);
+    expect(troubles).toEqual([{ kind: 'BGPPeer', name: 'leaf', message: 'two routers' }]);
+  });
+  it('needs an AS number', () => {
+    const { wish: drawn, troubles } = unnumbered(there, { peers: [bgpPeer('leaf', {})] });
+    expect([drawn!.peers, troubles]).toMatchObject([[], [{ path: 'spec.asNumber' }]]);
+  });
+  it('is one session, whoever asks for it', () => {
+    const again = bgpPeer('again', { asNumber: 65001, node: 'w3' });
+    const both = { ...options, spec: { ...options.spec, peers: ['leaf', 'again'] } };
+    expect(unnumbered(there, { peers: [leaf, again], peerOptions: [both] }).wish!.peers).toMatchObject([
+      { name: 'leaf' },
+    ]);
+  });
+  it('comes to a node that has no IPv6 address of its own', () => {
+    expect(unnumbered(there).wish!.listen.map(({ address }) => address)).toEqual(['0.0.0.0', '::']);
+    expect(desired({ peers: [tor] }, 'w3').wish!.listen.map(({ address }) => address)).toEqual(['0.0.0.0']);
+  });
+  it('comes to our link-local address, where the node listens on its own addresses alone', () => {
+    const bgpConfigurations = [bgpConfiguration({ nodeToNodeMeshEnabled: false, bindMode: 'NodeIP' })];
+    expect(unnumbered(there, { bgpConfigurations }).wish!.listen).toEqual([
+      { address: '10.0.0.13', port: 179 },
+      { address: 'fe80::9', port: 179, interface: 'eth1' },
+    ]);
+    expect(unnumbered({}, { bgpConfigurations }).wish!.listen).toHaveLength(1);
+  });
+  it('hears where the node is, if that is on no subnet', () => {
+    const prefixesOf = (ipv4Address: string, view: Partial<ClusterView> = {}): string[] =>
+      unnumbered(there, { nodes: [node('w3', { ipv4Address })], ...view }).wish!.originated.map(({ prefix }) => prefix);
+    expect(prefixesOf('192.0.2.13/32')).toEqual(['192.0.2.13/32']);
+    expect(prefixesOf('192.0.2.13/24')).toEqual([]);
+    expect(prefixesOf('192.0.2.13/32', { peers: [tor] })).toEqual([]);
   });
 });
