@@ -56,8 +56,8 @@ test('58 and 59: to a two-octet peer a large AS is AS_TRANS, with the real path 
   const body = old.heard.filter(({ type, body }) => type === 'update' && body.length > 4).at(-1)!.body;
   const hex = Buffer.from(body).toString('hex');
   // AS_PATH: 64512 65001 23456; AS4_PATH: 64512 65001 4200000001.
-  expect(hex).toContain('400208' + '0203' + 'fc00' + 'fde9' + '5ba0');
-  expect(hex).toContain('c0110e' + '0203' + '0000fc00' + '0000fde9' + 'fa56ea01');
+  expect(hex).toContain('4002080203fc00fde95ba0');
+  expect(hex).toContain('c0110e02030000fc000000fde9fa56ea01');
 });
 
 test("60: our own AS in the path excludes it and withdraws the peer's previous path (RFC 4271 §9.1.2)", async () => {

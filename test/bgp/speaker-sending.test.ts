@@ -210,7 +210,7 @@ test('a peer in the group of the source is told of routes from others, and each 
 test('the next hop is our address on the session: peers on different addresses of ours are told different ones', async () => {
   const other = '10.0.0.99' as Address;
   const stage = await staged({
-    listen: [ourAddress, other].map((address) => ({ address: address as Address, port: 179 })),
+    listen: [ourAddress, other].map((address) => ({ address, port: 179 })),
     peers: [torA, torB],
     originated: [own('10.1.0.0/24')],
   });

@@ -2,6 +2,7 @@
 //
 // What players say and hear goes through the codec, which has tests of its own with bytes written by hand; what a
 // player knows is kept in plain Maps, apart from anything in rib/.
+import { isDeepStrictEqual } from 'node:util';
 import { type Address, type Prefix, addressOf, addressToBytes, lengthOf, parseAddress } from '#ip';
 import {
   afiSafi,
@@ -80,7 +81,9 @@ export class Stage {
         const nothing = (): void => undefined;
         return {
           ...{ address, port, trouble: undefined, setPassword: nothing, setTtlSecurity: nothing },
-          close: async () => void close(),
+          close: async () => {
+            close();
+          },
         };
       },
       events: {
@@ -163,6 +166,8 @@ export class Player extends RawPeer {
   private readonly table = new Map<string, PathAttributes>();
   /** Everything it was told, in order: "+10.0.0.0/8", "-10.0.0.0/8", "EoR ipv4-unicast", "refresh 1". */
   private readonly log: string[] = [];
+  /** What it was told although it knew. */
+  readonly redundant: string[] = [];
 
   constructor(connection: Connection, internal: boolean, capabilities: readonly Capability[]) {
     super(connection);
@@ -260,7 +265,7 @@ export class Player extends RawPeer {
     for (const field of update.withdrawn) {
       for (const route of nlriPrefixes(field)) {
         this.log.push(`-${nameOf(route)}`);
-        this.table.delete(nameOf(route));
+        if (!this.table.delete(nameOf(route))) this.redundant.push(`-${nameOf(route)}`);
       }
     }
     for (const field of update.announced) {
@@ -268,6 +273,7 @@ export class Player extends RawPeer {
       if (set === undefined || faults.length > 0) throw new Error(`a faulty UPDATE: ${JSON.stringify(faults)}`);
       for (const route of nlriPrefixes(field)) {
         this.log.push(`+${nameOf(route)}`);
+        if (isDeepStrictEqual(this.table.get(nameOf(route)), set)) this.redundant.push(`+${nameOf(route)}`);
         this.table.set(nameOf(route), set);
       }
     }
