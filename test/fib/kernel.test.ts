@@ -269,8 +269,10 @@ test.each(Object.keys(transitions))(
     const monitor = lab.host.start('ip', ['-o', '-d', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
     let told = '';
     monitor.stdout!.on('data', (text: Buffer) => (told += text.toString()));
+    let probes = 0;
     await until('the monitor listens', async () => {
-      await lab.host.ip('route replace blackhole 192.0.2.0/24');
+      // Another one each time: the kernel says nothing about a replacement that changes nothing.
+      await lab.host.ip(`route replace blackhole 198.18.0.${probes++ % 256}`);
       return told !== '';
     });
     for (const wish of rest) {
@@ -293,8 +295,10 @@ test('a wish that moves a prefix to another metric is never without a route', as
   const monitor = lab.host.start('ip', ['-o', '-d', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let told = '';
   monitor.stdout!.on('data', (text: Buffer) => (told += text.toString()));
+  let probes = 0;
   await until('the monitor listens', async () => {
-    await lab.host.ip('route replace blackhole 192.0.2.0/24');
+    // Another one each time: the kernel says nothing about a replacement that changes nothing.
+    await lab.host.ip(`route replace blackhole 198.18.0.${probes++ % 256}`);
     return told !== '';
   });
   fib.reconciler.wish([pod('10.82.0.7/32', 'eth1')]);
