@@ -41,7 +41,8 @@ function decodeSegment(reader: Reader, asnOctets: 2 | 4): AsPathSegment {
 
 /** Writes the path; segments of more than 255 numbers become several, the full ones last. */
 export function encodeAsPath(writer: Writer, path: AsPath, asnOctets: 2 | 4): void {
-  for (const { type, asns } of path.flatMap(splitSegment)) {
+  const isLong = path.some(({ asns }) => asns.length > MAX_SEGMENT || asns.length === 0);
+  for (const { type, asns } of isLong ? path.flatMap(splitSegment) : path) {
     writer.u8(segmentTypes[type]).u8(asns.length);
     for (const asn of asns) {
       if (asnOctets === 4) writer.u32(asn);
@@ -50,7 +51,9 @@ export function encodeAsPath(writer: Writer, path: AsPath, asnOctets: 2 | 4): vo
   }
 }
 
-function splitSegment({ type, asns }: AsPathSegment): AsPathSegment[] {
+function splitSegment(segment: AsPathSegment): readonly AsPathSegment[] {
+  const { type, asns } = segment;
+  if (asns.length > 0 && asns.length <= MAX_SEGMENT) return [segment];
   const segments: AsPathSegment[] = [];
   for (let end = asns.length; end > 0; end -= MAX_SEGMENT) {
     segments.unshift({ type, asns: asns.slice(Math.max(0, end - MAX_SEGMENT), end) });

@@ -1,14 +1,14 @@
 // Path attributes from bytes to what decision and policy look at, and back. Called once per distinct block of
 // attributes, never per route.
 import type { Address } from '#ip';
-import type { Fault, PathAttributes } from '../message.ts';
+import type { Fault, PathAttributes, UnknownAttribute } from '../message.ts';
 import { AS_TRANS, mergeAs4Path, needsFourOctets, withoutConfederation } from './as-path.ts';
 import { EXTENDED_LENGTH, PARTIAL, type Row, type Rule, type WireAttributes, table } from './attribute-table.ts';
 import type { Neighbour } from './attribute-value.ts';
 import { plainFault, walkAttributes } from './attribute-walk.ts';
 import { decodeNextHop } from './next-hop.ts';
 import { octets } from './reader.ts';
-import { Writer, concat } from './writer.ts';
+import { Writer } from './writer.ts';
 
 type Key = keyof WireAttributes;
 type NextHops = Pick<PathAttributes, 'nextHop' | 'linkLocalNextHop'>;
@@ -114,23 +114,21 @@ export interface Recipient extends Neighbour {
  * @throws RangeError when a number does not fit its field.
  */
 export function encodeAttributes(attributes: PathAttributes, to: Recipient): Uint8Array {
-  const wire = toWire(attributes, to);
-  const encoded = (attributes.unknown ?? []).map(({ code, flags, value }) => ({ code, flags, value }));
+  const wire: Partial<WireAttributes> = to.fourOctetAs
+    ? attributes
+    : { ...attributes, ...fourOctetAttributes(attributes) };
+  const { unknown = [], partial } = attributes;
+  const out = new Writer();
+  const value = new Writer();
+  let passed = 0;
   for (const key of keys) {
-    const value = encodeValue(key, wire, to);
     const { code, flags } = table[key];
-    const partial = attributes.partial?.includes(code) ? PARTIAL : 0;
-    if (value !== undefined) encoded.push({ code, flags: flags | partial, value });
+    for (; passed < unknown.length && unknown[passed]!.code < code; passed++) writeUnknown(out, unknown[passed]!);
+    if (!writeValue(value.clear(), key, key === 'nextHop' ? to.nextHop : wire[key], to)) continue;
+    writeHeader(out, partial?.includes(code) ? flags | PARTIAL : flags, code, value.length).append(value);
   }
-  encoded.sort((a, b) => a.code - b.code);
-  return concat(encoded.map(({ code, flags, value }) => encodeAttribute(flags, code, value)));
-}
-
-function toWire(attributes: PathAttributes, to: Recipient): Partial<WireAttributes> {
-  const wire: Partial<WireAttributes> = { ...attributes, ...(to.fourOctetAs ? {} : fourOctetAttributes(attributes)) };
-  if (to.nextHop === undefined) delete wire.nextHop;
-  else wire.nextHop = to.nextHop;
-  return wire;
+  for (; passed < unknown.length; passed++) writeUnknown(out, unknown[passed]!);
+  return out.finish();
 }
 
 /** RFC 6793 §4.2.2: only where two octets are not enough. */
@@ -142,23 +140,33 @@ function fourOctetAttributes({ asPath, aggregator }: PathAttributes): Partial<Wi
   };
 }
 
-/** Undefined when the attribute is not there, or not for this peer. */
-function encodeValue(key: Key, wire: Partial<WireAttributes>, to: Recipient): Uint8Array | undefined {
+/** @returns false when the attribute is not there, or not for this peer. */
+function writeValue(writer: Writer, key: Key, value: WireAttributes[Key] | undefined, to: Recipient): boolean {
   const row: Row<WireAttributes[Key]> = table[key];
-  const value = wire[key];
-  if (value === undefined || (row.internalOnly && !to.internal)) return undefined;
-  const writer = new Writer();
+  if (value === undefined || (row.internalOnly && !to.internal)) return false;
   row.encode(writer, value, to);
-  const bytes = writer.finish();
   // An empty list has no encoding (RFC 7606 §4): the attribute is left out.
-  return bytes.length === 0 && row.length !== undefined && 'multipleOf' in row.length ? undefined : bytes;
+  return writer.length > 0 || row.length === undefined || !('multipleOf' in row.length);
+}
+
+function writeUnknown(writer: Writer, { flags, code, value }: UnknownAttribute): void {
+  writeHeader(writer, flags, code, value.length).bytes(value);
+}
+
+/** Flags, code, length in one octet or two. */
+function writeHeader(writer: Writer, flags: number, code: number, length: number): Writer {
+  if (length > 255)
+    return writer
+      .u8(flags | EXTENDED_LENGTH)
+      .u8(code)
+      .u16(length);
+  return writer
+    .u8(flags & ~EXTENDED_LENGTH)
+    .u8(code)
+    .u8(length);
 }
 
 /** One attribute: flags, code, length in one octet or two, value. */
 export function encodeAttribute(flags: number, code: number, value: Uint8Array): Uint8Array {
-  const extended = value.length > 255;
-  const writer = new Writer().u8(extended ? flags | EXTENDED_LENGTH : flags & ~EXTENDED_LENGTH).u8(code);
-  if (extended) writer.u16(value.length);
-  else writer.u8(value.length);
-  return writer.bytes(value).finish();
+  return writeHeader(new Writer(), flags, code, value.length).bytes(value).finish();
 }
