@@ -27,6 +27,11 @@ export class RestartHelper {
     this.wake = wake;
   }
 
+  /** Whether anything is still kept under a deadline. */
+  get isHolding(): boolean {
+    return this.timers.size > 0;
+  }
+
   /** The session is gone. Its paths go too, unless the peer is restarting. */
   down(retain: boolean, terms: Terms, limits: PeerWish['gracefulRestart']): void {
     this.stop();

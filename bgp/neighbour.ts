@@ -1,27 +1,20 @@
 // One neighbour of the speaker: its session on one side, its place in the tables on the other.
 //
-// Translates what the session tells into table operations, and says End-of-RIB and the frame around a refresh.
+// Translates what the session tells into table operations. What the neighbour is sent is outlet.ts, what is kept of it
+// while it restarts is helper.ts.
 import type { Address } from '#ip';
-import {
-  afiSafi,
-  decodeUpdate,
-  encodeEndOfRib,
-  encodeMessage,
-  encodeRouteRefresh,
-  familyOfAfi,
-  refreshSubtypes,
-} from './codec/index.ts';
+import { decodeUpdate, encodeMessage, familyOfAfi, refreshSubtypes } from './codec/index.ts';
 import type { Deferral } from './deferral.ts';
-import { exportKey, exportTerms } from './export-terms.ts';
+import { exportTerms } from './export-terms.ts';
 import { RestartHelper } from './helper.ts';
 import type { AddressFamily, Fault, RouteRefresh, Terms } from './message.ts';
+import { Outlet } from './outlet.ts';
 import { type CompiledPolicy, compilePolicy } from './policy/policy.ts';
 import type { Policy } from './policy/rule.ts';
 import type { Progress } from './restart.ts';
-import type { ExportTerms } from './rib/export.ts';
 import type { LocalFacts } from './rib/import.ts';
 import type { PeerFamily, RibPeer } from './rib/peer.ts';
-import { type Rib, families } from './rib/rib.ts';
+import { type NewPeer, type Rib, families } from './rib/rib.ts';
 import { type Clock, type Dialer, Session, type SessionOwner } from './session/index.ts';
 import type { FamilyStatus, PeerStatus } from './status.ts';
 import type { PeerWish, SpeakerWish } from './wish.ts';
@@ -36,19 +29,18 @@ export interface NeighbourHost {
   local(): LocalFacts;
   /** There is work in the tables. */
   wake(): void;
-  /** The session of this neighbour has changed its state, or has an error to show. */
+  /** The session of this neighbour has changed its state, or has an error to show, or nothing is kept of it any more. */
   changed(neighbour: Neighbour): void;
   /** An address that turned out to be ours. */
   learnAddress(address: Address): void;
 }
 
-/** What is true as long as the session is Established. */
+/** What is there as long as the session is Established. */
 interface Held {
   readonly terms: Terms;
   readonly since: number;
   readonly localAddress: Address;
-  /** Families whose first full announcement is out. */
-  readonly introduced: Set<AddressFamily>;
+  readonly outlet: Outlet;
 }
 
 export class Neighbour implements SessionOwner {
@@ -66,9 +58,14 @@ export class Neighbour implements SessionOwner {
     this.wish = wish;
     this.host = host;
     this.exportPolicy = compiled(wish.exportPolicy);
-    const importPolicy = compiled(wish.importPolicy);
-    this.peer = rib.addPeer({ ...peerFacts(wish, host.wish()), role: undefined, importPolicy });
-    this.helper = new RestartHelper(this.peer, rib, clock, () => host.wake());
+    this.peer = rib.addPeer({
+      ...peerFacts(wish, host.wish()),
+      ...{ name: wish.name, address: wish.address, role: undefined, importPolicy: compiled(wish.importPolicy) },
+    });
+    this.helper = new RestartHelper(this.peer, rib, clock, () => {
+      host.wake();
+      host.changed(this);
+    });
     this.session = new Session(wish, host.wish(), this, { clock, dialer });
   }
 
@@ -76,9 +73,9 @@ export class Neighbour implements SessionOwner {
     return this.held !== undefined;
   }
 
-  /** Whether anything of a past session is still kept. */
+  /** Whether paths of a past session are kept, or its end is still being dealt with. */
   get isExpected(): boolean {
-    return this.helper.expectedUntil !== undefined;
+    return this.helper.isHolding;
   }
 
   /** Makes a new wish for it true. */
@@ -87,19 +84,12 @@ export class Neighbour implements SessionOwner {
     this.wish = wish;
     this.session.apply(wish, this.host.wish());
     if (wish.address !== before.address) this.moved();
-    const { asn, localAsn, internal, ...facts } = peerFacts(wish, this.host.wish());
-    Object.assign(this.peer, facts, this.held === undefined ? { asn, localAsn, internal } : {});
+    this.applyFacts(wish);
     if (differ(before.importPolicy, wish.importPolicy)) this.peer.importPolicy = compiled(wish.importPolicy);
     if (differ(before.exportPolicy, wish.exportPolicy)) this.exportPolicy = compiled(wish.exportPolicy);
     if (differ(importFacts(before), importFacts(wish))) this.importAgain();
     if ((wish.prefixLimit?.max ?? Infinity) > (before.prefixLimit?.max ?? Infinity)) this.askForDiscarded();
-    this.regroup();
-  }
-
-  /** Whatever is kept of the neighbour before is not the new one's. */
-  private moved(): void {
-    this.helper.stop();
-    this.host.rib.movePeer(this.peer, this.wish.address);
+    this.held?.outlet.regroup();
   }
 
   /** What import goes by has changed. */
@@ -108,19 +98,20 @@ export class Neighbour implements SessionOwner {
     this.host.wake();
   }
 
-  /** What export goes by may have changed: joins the group that it belongs to now. */
-  regroup(): void {
-    for (const family of this.held?.terms.families ?? []) {
-      const { member } = this.peer.families[family];
-      const terms = this.exportTerms(family);
-      if (member !== undefined) this.host.rib.tables[family].move(member, terms, exportKey(terms));
-    }
-    this.host.wake();
+  /** Next hops may be elsewhere: rules that look at interfaces, and who shares a network with us, with them. */
+  nextHopsChanged(): void {
+    if (this.wish.importPolicy?.rules.some(({ match }) => match?.interface !== undefined)) this.importAgain();
+    this.held?.outlet.regroup();
   }
 
   /** Asks the peer for everything again. */
   refresh(): void {
     for (const family of this.held?.terms.families ?? []) this.session.requestRefresh(family);
+  }
+
+  /** Says End-of-RIB for a family if it is due and true. */
+  sayEndOfRib(family: AddressFamily): void {
+    this.held?.outlet.sayEndOfRib(family);
   }
 
   /** Ends the session for good and removes the peer's paths. */
@@ -137,12 +128,11 @@ export class Neighbour implements SessionOwner {
     const { name, families: wished, shutdown } = this.wish;
     const { internal, client } = this.peer;
     const { expectedUntil } = this.helper;
+    const endOfRib = families.filter((family) => this.family(family).endOfRib.received);
     return {
       ...{ name, families: wished, internal, client, seen: this.seen, shutdown: shutdown !== undefined },
       ...(expectedUntil !== undefined && { expectedUntil }),
-      ...(this.held && {
-        up: { ...this.held, endOfRib: families.filter((each) => this.family(each).endOfRib.received) },
-      }),
+      ...(this.held && { up: { since: this.held.since, terms: this.held.terms, endOfRib } }),
     };
   }
 
@@ -162,15 +152,14 @@ export class Neighbour implements SessionOwner {
 
   established(terms: Terms): void {
     const { peer, host } = this;
-    const localAddress = this.session.status().local!.address;
-    this.held = { terms, since: host.clock.now(), localAddress, introduced: new Set() };
-    this.seen = true;
     const { peerAsn: asn, localAsn, internal, peerRouterId: routerId, role } = terms;
     Object.assign(peer, { asn, localAsn, internal, routerId, role });
+    this.seen = true;
+    const localAddress = this.session.status().local!.address;
     host.learnAddress(localAddress);
     for (const family of families) Object.assign(this.family(family), freshCounters());
     this.helper.returned(terms, this.wish.gracefulRestart);
-    for (const family of terms.families) this.join(family);
+    this.held = { terms, since: host.clock.now(), localAddress, outlet: this.createOutlet(terms, localAddress) };
     host.deferral.look();
     host.wake();
   }
@@ -186,33 +175,26 @@ export class Neighbour implements SessionOwner {
 
   routeRefresh({ afi, safi, subtype }: RouteRefresh): void {
     const family = familyOfAfi(afi, safi);
-    const { terms } = this.held!;
+    const { terms, outlet } = this.held!;
     // RFC 2918 §4: a family that was not agreed on is ignored; RFC 7313 §5: so is a subtype that nobody knows.
     if (family === undefined || !terms.families.includes(family)) return;
-    if (subtype === refreshSubtypes.request) this.sendAgain(family);
+    if (subtype === refreshSubtypes.request) outlet.sendAgain(family);
     if (subtype === refreshSubtypes.beginning) this.beginRefresh(family);
     if (subtype === refreshSubtypes.ending) this.helper.endRefresh(family);
   }
 
   down(retain: boolean): void {
-    const { terms } = this.held!;
+    const { terms, outlet } = this.held!;
+    outlet.close();
     this.held = undefined;
-    for (const family of families) {
-      const { member } = this.family(family);
-      if (member !== undefined) this.host.rib.tables[family].leave(member);
-      Object.assign(this.family(family), { ...freshCounters(), member: undefined });
-    }
+    for (const family of families) Object.assign(this.family(family), freshCounters());
     this.helper.down(retain, terms, this.wish.gracefulRestart);
     this.host.deferral.look();
     this.host.wake();
   }
 
   drained(): void {
-    for (const family of families) {
-      const { member } = this.family(family);
-      if (member !== undefined) member.waiting = false;
-    }
-    this.host.wake();
+    this.held?.outlet.drained();
   }
 
   restartState(): { readonly restarting: boolean; readonly forwarding: readonly AddressFamily[] } {
@@ -223,27 +205,23 @@ export class Neighbour implements SessionOwner {
     this.host.changed(this);
   }
 
-  /** Says End-of-RIB for a family if it is due and true (RFC 4724 §4.1). */
-  sayEndOfRib(family: AddressFamily): void {
-    const { held } = this;
-    const { member, endOfRib } = this.family(family);
-    if (member === undefined || endOfRib.sent || !held?.introduced.has(family)) return;
-    if (this.host.deferral.delaysEndOfRib(family, this.progress())) return;
-    endOfRib.sent = true;
-    // Behind whatever the end of the wait has brought.
-    member.whenCaughtUp(() => member.send(encodeEndOfRib(family)));
-    this.host.wake();
-  }
-
-  private join(family: AddressFamily): void {
-    const terms = this.exportTerms(family);
-    const table = this.host.rib.tables[family];
-    const member = table.join(this.peer, terms, exportKey(terms), (messages) => this.session.send(messages));
-    this.family(family).member = member;
-    member.whenCaughtUp(() => {
-      this.held?.introduced.add(family);
-      this.sayEndOfRib(family);
-    });
+  private createOutlet(terms: Terms, localAddress: Address): Outlet {
+    const { peer, host } = this;
+    const outletHost = {
+      ...{ peer, rib: host.rib, deferral: host.deferral },
+      send: (messages: Uint8Array) => this.session.send(messages),
+      progress: () => this.progress(),
+      wake: () => host.wake(),
+      exportTerms: (family: AddressFamily) => {
+        const { clusterId, interfaceOf } = host.local();
+        const policy = this.exportPolicy;
+        return exportTerms(family, {
+          ...{ wish: this.wish, terms, peer, policy, localAddress, clusterId, interfaceOf },
+          speaker: host.wish(),
+        });
+      },
+    };
+    return new Outlet(outletHost, terms);
   }
 
   private endOfRib(family: AddressFamily): void {
@@ -260,26 +238,16 @@ export class Neighbour implements SessionOwner {
     this.helper.beginRefresh(family, this.wish.gracefulRestart.staleSecondsMax);
   }
 
-  private sendAgain(family: AddressFamily): void {
-    const { terms, introduced } = this.held!;
-    const { member } = this.family(family);
-    if (member === undefined) return;
-    // RFC 7313 §4: only after End-of-RIB; before it, everything is on its way anyway.
-    const framed = terms.enhancedRouteRefresh && introduced.has(family);
-    if (framed) member.send(encodeRouteRefresh({ ...afiSafi(family), subtype: refreshSubtypes.beginning }));
-    member.begin('refresh');
-    if (framed) {
-      member.whenCaughtUp(() =>
-        member.send(encodeRouteRefresh({ ...afiSafi(family), subtype: refreshSubtypes.ending })),
-      );
-    }
-    this.host.wake();
+  /** Whatever is kept of the neighbour before is not the new one's. */
+  private moved(): void {
+    this.helper.stop();
+    this.host.rib.movePeer(this.peer, this.wish.address);
   }
 
-  private exportTerms(family: AddressFamily): ExportTerms {
-    const { wish, peer, host, exportPolicy: policy } = this;
-    const { clusterId, interfaceOf } = host.local();
-    return exportTerms(family, { wish, peer, policy, clusterId, interfaceOf, ...this.held!, speaker: host.wish() });
+  /** What its OPEN said stays until the next one. */
+  private applyFacts(wish: PeerWish): void {
+    const { asn, localAsn, internal, ...facts } = peerFacts(wish, this.host.wish());
+    Object.assign(this.peer, facts, this.held === undefined ? { asn, localAsn, internal } : {});
   }
 
   /** More prefixes are allowed now than the peer had ignored. */
@@ -327,11 +295,9 @@ function freshCounters(): Partial<PeerFamily> {
 }
 
 /** What the tables know of a peer before its session says more. */
-function peerFacts(wish: PeerWish, speaker: SpeakerWish) {
+function peerFacts(wish: PeerWish, speaker: SpeakerWish): Omit<NewPeer, 'name' | 'address' | 'role' | 'importPolicy'> {
   const localAsn = wish.localAsn ?? speaker.asn;
   return {
-    name: wish.name,
-    address: wish.address,
     asn: wish.asn,
     localAsn,
     internal: wish.asn === localAsn,

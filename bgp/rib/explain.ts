@@ -1,6 +1,6 @@
 // Why each path is where it is: runs import and decision once more, for one prefix, and writes down what they say.
 import type { PathStatus } from '../status.ts';
-import { type Step, type View, decide, isEligible } from './decision.ts';
+import { type Step, type View, decide, isEligible, tieBreak } from './decision.ts';
 import type { FamilyTable } from './family-table.ts';
 import { type LocalFacts, explainImport, planImport } from './import.ts';
 import { ownPeer, pathField, pathFlag } from './path-table.ts';
@@ -29,7 +29,7 @@ function rank({ view, locRib }: FamilyTable, eligible: readonly number[]): [numb
     losses.push({ path, step, against });
   });
   const [best, ...others] = paths.subarray(0, count);
-  const chosen: [number, Verdict][] = [[best!, { state: 'best', why: whyBest(view, losses) }]];
+  const chosen: [number, Verdict][] = [[best!, { state: 'best', why: whyBest(view, best!, others[0], losses) }]];
   for (const path of others) {
     chosen.push([
       path,
@@ -43,10 +43,22 @@ function rank({ view, locRib }: FamilyTable, eligible: readonly number[]): [numb
   return [...chosen, ...lost];
 }
 
-/** Against the last one to fall: the nearest rival. */
-function whyBest(view: View, losses: readonly { path: number; step: Step; against: number }[]): string {
+/** Against the nearest rival: one that is used with it, or else the last one to fall. */
+function whyBest(
+  view: View,
+  best: number,
+  companion: number | undefined,
+  losses: readonly { path: number; step: Step }[],
+): string {
   const last = losses.at(-1);
-  return last === undefined ? 'best: the only path' : `best: ${last.step.better} than ${nameOf(view, last.path)}`;
+  const [rival, step] =
+    companion === undefined ? [last?.path, last?.step] : [companion, tieStep(view, best, companion)];
+  if (rival !== undefined && step !== undefined) return `best: ${step.better} than ${nameOf(view, rival)}`;
+  return isOwn(view, best) ? 'best: originated by this node' : 'best: the only path';
+}
+
+function tieStep(view: View, a: number, b: number): Step | undefined {
+  return tieBreak.find(({ key }) => key(view, a) !== key(view, b));
 }
 
 function whyNot(table: FamilyTable, prefix: number, path: number, local: LocalFacts): string {

@@ -207,6 +207,17 @@ test('a peer in the group of the source is told of routes from others, and each 
   ]);
 });
 
+test('when a route changes hands and looks the same, only the two hands are told', async () => {
+  const twin = peerWish('tor-d', '10.0.0.10', 65_001);
+  const stage = await staged({ peers: [torA, twin, torB] });
+  const [a, d, b] = [await stage.join('tor-a'), await stage.join('tor-d'), await stage.join('tor-b')];
+  const P = '10.1.0.0/24';
+  await a.announce([P]);
+  for (const player of [a, d, b]) player.news();
+  await d.announce([P]);
+  expect([a, d, b].map((player) => player.news())).toEqual([[`+${P}`], [`-${P}`], []]);
+});
+
 test('the next hop is our address on the session: peers on different addresses of ours are told different ones', async () => {
   const other = '10.0.0.99' as Address;
   const stage = await staged({

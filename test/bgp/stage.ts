@@ -7,6 +7,7 @@ import { type Address, type Prefix, addressOf, addressToBytes, lengthOf, parseAd
 import {
   afiSafi,
   decodeAttributes,
+  decodeNotification,
   decodeRouteRefresh,
   decodeUpdate,
   encodeAttributes,
@@ -22,6 +23,7 @@ import {
   type AddressFamily,
   type BestRoute,
   type Capability,
+  type Notification,
   type PathAttributes,
   type PeerWish,
   type Speaker,
@@ -226,6 +228,14 @@ export class Player extends RawPeer {
   async vanish(): Promise<void> {
     this.connection.destroy();
     await settle();
+  }
+
+  /** The NOTIFICATION that ends it all, past whatever else comes before. */
+  async nextUntilNotification(): Promise<Notification> {
+    for (;;) {
+      const { type, body } = await this.next();
+      if (type === 'notification') return decodeNotification(body);
+    }
   }
 
   /** What it knows from us now. */

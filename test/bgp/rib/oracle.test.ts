@@ -214,8 +214,7 @@ class Pair {
   setReading(each: number, reads: boolean): void {
     const { neighbours } = this.stage.speaker as unknown as { neighbours: Map<string, Neighbour> };
     const neighbour = neighbours.get(`peer-${each}`)!;
-    const { send } = Session.prototype;
-    neighbour.session.send = (messages) => send.call(neighbour.session, messages) && reads;
+    neighbour.session.send = (messages) => Session.prototype.send.call(neighbour.session, messages) && reads;
     if (reads) neighbour.drained();
   }
 
