@@ -14,6 +14,8 @@ type Key = keyof WireAttributes;
 type NextHops = Pick<PathAttributes, 'nextHop' | 'linkLocalNextHop'>;
 
 const keys = Object.keys(table) as Key[];
+const mandatory: readonly Rule[] = [table.origin, table.asPath];
+const mandatoryWithNextHop: readonly Rule[] = [...mandatory, table.nextHop];
 
 /**
  * Decodes the path attributes of an UPDATE that announces routes.
@@ -56,8 +58,7 @@ export function strongestAction(faults: readonly Fault[]): Fault['action'] | und
 
 /** RFC 7606 §3.d; NEXT_HOP only where MP_REACH_NLRI does not bring one (RFC 4760 §3). */
 function missingAttributes(seen: ReadonlySet<number>, withNextHop: boolean): Fault[] {
-  const mandatory = [table.origin, table.asPath, ...(withNextHop ? [table.nextHop] : [])];
-  return mandatory
+  return (withNextHop ? mandatoryWithNextHop : mandatory)
     .filter(({ code }) => !seen.has(code))
     .map(({ code, name }) => ({ action: 'withdraw', attribute: code, reason: `${name} is missing (RFC 7606 §3.d)` }));
 }
@@ -66,6 +67,7 @@ type Merged = Omit<Partial<WireAttributes>, 'as4Path' | 'as4Aggregator'>;
 
 /** RFC 6793 §4.2.3: what the attributes for two-octet speakers and those for four-octet ones tell together. */
 function mergeFourOctets(wire: Partial<WireAttributes>, faults: Fault[]): Merged {
+  if (wire.as4Path === undefined && wire.as4Aggregator === undefined) return wire;
   const { as4Path, as4Aggregator, ...merged } = wire;
   const ignore = ({ code, name }: Rule, why: string): void => {
     faults.push({ action: 'discard', attribute: code, reason: `${name} is ignored: ${why} (RFC 6793 §4.2.3)` });
@@ -114,11 +116,17 @@ export interface Recipient extends Neighbour {
  * @throws RangeError when a number does not fit its field.
  */
 export function encodeAttributes(attributes: PathAttributes, to: Recipient): Uint8Array {
+  const out = new Writer();
+  writeAttributes(out, attributes, to);
+  return out.finish();
+}
+
+/** The same, behind what a writer has already. */
+export function writeAttributes(out: Writer, attributes: PathAttributes, to: Recipient): void {
   const wire: Partial<WireAttributes> = to.fourOctetAs
     ? attributes
     : { ...attributes, ...fourOctetAttributes(attributes) };
   const { unknown = [], partial } = attributes;
-  const out = new Writer();
   const value = new Writer();
   let passed = 0;
   for (const key of keys) {
@@ -128,7 +136,6 @@ export function encodeAttributes(attributes: PathAttributes, to: Recipient): Uin
     writeHeader(out, partial?.includes(code) ? flags | PARTIAL : flags, code, value.length).append(value);
   }
   for (; passed < unknown.length; passed++) writeUnknown(out, unknown[passed]!);
-  return out.finish();
 }
 
 /** RFC 6793 §4.2.2: only where two octets are not enough. */

@@ -1,6 +1,13 @@
 // The codec's public face: bytes to messages and back (README.md says which file does what).
 export { AS_TRANS, asPathLength, prependToAsPath } from './as-path.ts';
-export { type Recipient, decodeAttributes, encodeAttribute, encodeAttributes, strongestAction } from './attributes.ts';
+export {
+  type Recipient,
+  decodeAttributes,
+  encodeAttribute,
+  encodeAttributes,
+  strongestAction,
+  writeAttributes,
+} from './attributes.ts';
 export { codeOfCapability, encodeCapability } from './capability.ts';
 export { afiSafi, bitsOfFamily, familyOfAfi } from './family.ts';
 export { type Frame, Framer } from './framer.ts';
@@ -28,3 +35,4 @@ export { decodeOpen, encodeOpen } from './open.ts';
 export { decodeRouteRefresh, encodeRouteRefresh, refreshSubtypes } from './route-refresh.ts';
 export { type UpdateTerms, decodeUpdate } from './update.ts';
 export { type UpdateParts, encodeEndOfRib, encodeReach, encodeUnreach, encodeUpdate } from './update-encode.ts';
+export { Writer } from './writer.ts';

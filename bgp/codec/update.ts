@@ -71,10 +71,10 @@ export function decodeUpdate(body: Uint8Array, terms: UpdateTerms): Update {
   const scan = scanAttributes(body, attributesStart, attributesEnd);
   const draft: Draft = { withdrawn: [], announced: [], faults: [], reachable: attributesEnd < body.length };
   if (scan.overrun !== undefined) draft.faults.push(plainFault(scan.overrun));
-  readClassic(draft, draft.withdrawn, body.subarray(2, withdrawnEnd), terms);
+  readClassic(draft, draft.withdrawn, body, 2, withdrawnEnd, terms);
   if (scan.unreach !== undefined) readUnreach(draft, body, scan.unreach, terms);
   if (scan.reach !== undefined) readReach(draft, body, scan.reach, terms);
-  readClassic(draft, draft.announced, body.subarray(attributesEnd), terms);
+  readClassic(draft, draft.announced, body, attributesEnd, body.length, terms);
   const attributes = otherAttributes(body, attributesStart, scan);
   if (!draft.reachable) requireSoundAttributes(attributes, scan, terms);
   const { withdrawn, announced, faults } = draft;
@@ -144,15 +144,22 @@ function checkPlace(body: Uint8Array, place: Place, least: number, before: Place
 }
 
 /** WITHDRAWN ROUTES or NLRI: always IPv4 unicast. */
-function readClassic(draft: Draft, fields: NlriField[], bytes: Uint8Array, terms: UpdateTerms): void {
-  if (bytes.length === 0) return;
+function readClassic(
+  draft: Draft,
+  fields: NlriField[],
+  body: Uint8Array,
+  start: number,
+  end: number,
+  terms: UpdateTerms,
+): void {
+  if (start === end) return;
   const family = 'ipv4-unicast';
   const addPath = terms.addPathReceive.includes(family);
-  if (!isWellFormed(bytes, 0, bytes.length, 32, addPath)) {
+  if (!isWellFormed(body, start, end, 32, addPath)) {
     const reason = 'a prefix is longer than 32 bits or cut off (RFC 7606 §5.3)';
     throw new NotificationError(3, INVALID_NETWORK, NO_BYTES, reason);
   }
-  if (terms.families.includes(family)) fields.push({ family, bytes, addPath });
+  if (terms.families.includes(family)) fields.push({ family, bytes: body.subarray(start, end), addPath });
   else draft.faults.push(notAgreed(1, 1));
 }
 
@@ -213,6 +220,7 @@ function notAgreed(afi: number, safi: number): Fault {
 
 /** The block without the attributes that carry routes: one view if they stand first or last, as they should. */
 function otherAttributes(body: Uint8Array, start: number, { reach, unreach, end }: Scan): Uint8Array {
+  if (reach === undefined && unreach === undefined) return end > start ? body.subarray(start, end) : NO_BYTES;
   const places = [reach, unreach].filter((place) => place !== undefined).sort((a, b) => a.start - b.start);
   const pieces: Uint8Array[] = [];
   let from = start;

@@ -57,6 +57,11 @@ export class Writer {
     return this;
   }
 
+  /** Copies what was written to where another buffer has room for it. */
+  copyTo(bytes: Uint8Array, at: number): void {
+    for (let i = 0; i < this.#length; i++) bytes[at + i] = this.#bytes[i]!;
+  }
+
   /** Forgets what was written, for the next use. */
   clear(): this {
     this.#length = 0;

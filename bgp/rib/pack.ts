@@ -5,7 +5,8 @@
 //
 // Every route has a tag, the index of the peer that it came from, and messages never mix tags: the same bytes go to
 // all peers of a group but the one that the route came from.
-import { afiSafi, encodeAttributes, encodeNextHop } from '../codec/index.ts';
+import { familyOf } from '#ip';
+import { Writer, afiSafi, encodeNextHop, writeAttributes } from '../codec/index.ts';
 import type { AddressFamily } from '../message.ts';
 import type { AttributeTable } from './attribute-table.ts';
 import type { Slots } from './slots.ts';
@@ -47,6 +48,9 @@ export class Packer {
   private slotOf = new Int32Array(256);
   private nextOf = new Int32Array(256);
   private count = 0;
+  private readonly frame = new Frame();
+  /** Encoded attributes, on their way into a frame. */
+  private readonly block = new Writer();
 
   constructor(terms: PackTerms, slots: Slots, attributes: AttributeTable) {
     this.terms = terms;
@@ -114,17 +118,19 @@ export class Packer {
     return bucket;
   }
 
-  private write(bucket: Bucket, output: Output): void {
-    const frame = bucket.attributes === 0 ? this.unreachFrame() : this.reachFrame(bucket.attributes);
-    for (let entry = bucket.first; entry >= 0;) entry = this.writeMessage(frame, entry, output, bucket.tag);
+  private write({ attributes, first, tag }: Bucket, output: Output): void {
+    if (attributes === 0) this.frameUnreach();
+    else this.frameReach(attributes);
+    for (let entry = first; entry >= 0;) entry = this.writeMessage(entry, output, tag);
   }
 
   /** One message with as many of a bucket's routes as fit. @returns the first that did not, or -1. */
-  private writeMessage(frame: Frame, first: number, output: Output, tag: number): number {
+  private writeMessage(first: number, output: Output, tag: number): number {
+    const { frame } = this;
     const limit = this.terms.sendLimit;
     const out = output.reserve(limit, tag);
     const start = output.end;
-    out.set(frame.before, start);
+    frame.before.copyTo(out, start);
     const routesAt = start + frame.before.length;
     let at = routesAt;
     const last = start + limit - frame.after.length - this.slots.room;
@@ -133,25 +139,29 @@ export class Packer {
       at = this.slots.write(this.slotOf[entry]!, out, at);
       entry = this.nextOf[entry]!;
     }
-    out.set(frame.after, at);
+    frame.after.copyTo(out, at);
     frame.complete(out, start, at - routesAt);
     output.end = at + frame.after.length;
     return entry;
   }
 
-  private unreachFrame(): Frame {
-    return this.terms.family === 'ipv4-unicast' ? classicUnreach : multiprotocolUnreach(this.terms.family);
+  private frameUnreach(): void {
+    const { family } = this.terms;
+    this.frame.clear();
+    if (family === 'ipv4-unicast') classicUnreach(this.frame);
+    else multiprotocolUnreach(this.frame, family);
   }
 
-  private reachFrame(set: number): Frame {
+  private frameReach(set: number): void {
     const { family, internal, fourOctetAs } = this.terms;
     const attributes = this.attributes.get(set);
     const { nextHop, linkLocalNextHop } = attributes;
-    const hop = encodeNextHop(family, nextHop, linkLocalNextHop);
-    if (family === 'ipv4-unicast' && hop.length === 4) {
-      return classicReach(encodeAttributes(attributes, { internal, fourOctetAs, nextHop }));
-    }
-    return multiprotocolReach(family, hop, encodeAttributes(attributes, { internal, fourOctetAs }));
+    const isClassic = family === 'ipv4-unicast' && familyOf(nextHop) === 4;
+    this.frame.clear();
+    this.block.clear();
+    writeAttributes(this.block, attributes, { internal, fourOctetAs, ...(isClassic && { nextHop }) });
+    if (isClassic) classicReach(this.frame, this.block);
+    else multiprotocolReach(this.frame, family, encodeNextHop(family, nextHop, linkLocalNextHop), this.block);
   }
 }
 
@@ -160,65 +170,66 @@ export function messageOverhead(attributes: number, nextHop: number): number {
   return headerLength + 4 + attributes + 9 + nextHop;
 }
 
-/** A message around a run of routes; lengths are filled in when the run is known. */
-interface Frame {
-  readonly before: Uint8Array;
-  readonly after: Uint8Array;
+/** A message around a run of routes: what stands before and behind it, and where the lengths go in. */
+class Frame {
+  readonly before = new Writer();
+  readonly after = new Writer();
+  /** Where each length that is yet to be known stands, and what it counts besides the routes. */
+  private readonly lengths: number[] = [];
+
+  /** Begins another message. */
+  clear(): void {
+    this.before.clear().bytes(header);
+    this.after.clear();
+    this.lengths.length = 0;
+  }
+
+  /** A length that is known only with the routes: two octets here. @param others what it counts besides. */
+  length(others: number): void {
+    this.lengths.push(this.before.length, others);
+    this.before.u16(0);
+  }
+
   /** @param routes how many octets the routes take. */
-  complete(out: Uint8Array, start: number, routes: number): void;
+  complete(out: Uint8Array, start: number, routes: number): void {
+    setU16(out, start + 16, this.before.length + routes + this.after.length);
+    const { lengths } = this;
+    for (let i = 0; i < lengths.length; i += 2) setU16(out, start + lengths[i]!, lengths[i + 1]! + routes);
+  }
 }
 
-const nothing = new Uint8Array(0);
 const header = new Uint8Array(headerLength).fill(0xff, 0, 16);
 header[18] = updateType;
 
-function classicReach(attributes: Uint8Array): Frame {
-  const before = joined(header, [0, 0, attributes.length >> 8, attributes.length & 255], attributes);
-  return {
-    before,
-    after: nothing,
-    complete: (out, start, routes) => setU16(out, start + 16, before.length + routes),
-  };
+function classicReach({ before }: Frame, attributes: Writer): void {
+  before.u16(0).u16(attributes.length).append(attributes);
 }
 
-const classicUnreach: Frame = {
-  before: joined(header, [0, 0]),
-  after: Uint8Array.of(0, 0),
-  complete: (out, start, routes) => {
-    setU16(out, start + 16, headerLength + 4 + routes);
-    setU16(out, start + headerLength, routes);
-  },
-};
+function classicUnreach(frame: Frame): void {
+  frame.length(0);
+  frame.after.u16(0);
+}
 
 /** RFC 4760 §3: flags 0x90 are optional with a length of two octets. */
-function multiprotocolReach(family: AddressFamily, nextHop: Uint8Array, attributes: Uint8Array): Frame {
+function multiprotocolReach(frame: Frame, family: AddressFamily, nextHop: Uint8Array, attributes: Writer): void {
   const { afi, safi } = afiSafi(family);
-  const value = [afi >> 8, afi & 255, safi, nextHop.length, ...nextHop, 0];
-  const before = joined(header, [0, 0, 0, 0, 0x90, 14, 0, 0], value);
-  return {
-    before,
-    after: attributes,
-    complete: (out, start, routes) => {
-      setU16(out, start + 16, before.length + routes + attributes.length);
-      setU16(out, start + headerLength + 2, before.length - headerLength - 4 + routes + attributes.length);
-      setU16(out, start + headerLength + 6, value.length + routes);
-    },
-  };
+  const value = 5 + nextHop.length;
+  frame.before.u16(0);
+  frame.length(4 + value + attributes.length);
+  frame.before.u8(0x90).u8(14);
+  frame.length(value);
+  frame.before.u16(afi).u8(safi).u8(nextHop.length).bytes(nextHop).u8(0);
+  frame.after.append(attributes);
 }
 
 /** RFC 4760 §4. */
-function multiprotocolUnreach(family: AddressFamily): Frame {
+function multiprotocolUnreach(frame: Frame, family: AddressFamily): void {
   const { afi, safi } = afiSafi(family);
-  const before = joined(header, [0, 0, 0, 0, 0x90, 15, 0, 0], [afi >> 8, afi & 255, safi]);
-  return {
-    before,
-    after: nothing,
-    complete: (out, start, routes) => {
-      setU16(out, start + 16, before.length + routes);
-      setU16(out, start + headerLength + 2, before.length - headerLength - 4 + routes);
-      setU16(out, start + headerLength + 6, 3 + routes);
-    },
-  };
+  frame.before.u16(0);
+  frame.length(4 + 3);
+  frame.before.u8(0x90).u8(15);
+  frame.length(3);
+  frame.before.u16(afi).u8(safi);
 }
 
 /** Messages one behind the other in buffers, cut where the tag changes. */
@@ -259,16 +270,6 @@ class Output {
     const { buffer } = this;
     return used * 2 < buffer.length ? buffer.slice(this.start, this.end) : buffer.subarray(this.start, this.end);
   }
-}
-
-function joined(...parts: readonly ArrayLike<number>[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 function setU16(out: Uint8Array, at: number, value: number): void {
