@@ -72,10 +72,14 @@ export class AttributeCache {
     const bucket = hash & (half.buckets.length - 1);
     half.arena.set(raw, half.end);
     half.arena.set(nextHop, half.end + raw.length);
-    half.records.set(
-      [half.buckets[bucket]!, hash, half.end, (raw.length << 8) | nextHop.length, id, this.table.generation(id)],
-      entry * stride,
-    );
+    const { records } = half;
+    const start = entry * stride;
+    records[start] = half.buckets[bucket]!;
+    records[start + 1] = hash;
+    records[start + 2] = half.end;
+    records[start + 3] = (raw.length << 8) | nextHop.length;
+    records[start + 4] = id;
+    records[start + 5] = this.table.generation(id);
     half.end += size;
     half.buckets[bucket] = entry;
   }

@@ -100,8 +100,7 @@ export function exportUnder(
   const accepted = applyRule(plan.policy, rule, plan.attributes);
   const hops = accepted && nextHops(accepted, plan.source, to, interfaceOf);
   if (accepted === undefined || hops === undefined) return undefined;
-  const { nextHop: _, linkLocalNextHop: __, ...rest } = accepted;
-  const attributes = { ...rest, ...hops };
+  const attributes = { ...withoutLinkLocal(accepted), ...hops };
   return to.internal ? internalAttributes(attributes, plan.source, to) : externalAttributes(attributes, to);
 }
 
@@ -140,10 +139,24 @@ function internalAttributes(attributes: PathAttributes, source: Source, to: Expo
 }
 
 function externalAttributes(attributes: PathAttributes, to: ExportTerms): PathAttributes {
-  const { localPref: _, originatorId: __, clusterList: ___, ...rest } = attributes;
   // RFC 5065 §4.1: confederation segments stay inside the confederation.
-  const path = rest.asPath.filter(({ type }) => type === 'sequence' || type === 'set');
-  return { ...rest, asPath: prependToAsPath(path, [to.localAsn]) };
+  const path = attributes.asPath.filter(({ type }) => type === 'sequence' || type === 'set');
+  return { ...withoutInternal(attributes), asPath: prependToAsPath(path, [to.localAsn]) };
+}
+
+// Copying an object but for some properties is dear, and mostly there are none of them.
+
+function withoutLinkLocal(attributes: PathAttributes): PathAttributes {
+  if (attributes.linkLocalNextHop === undefined) return attributes;
+  const { linkLocalNextHop: _, ...rest } = attributes;
+  return rest;
+}
+
+function withoutInternal(attributes: PathAttributes): PathAttributes {
+  const { localPref, originatorId, clusterList } = attributes;
+  if (localPref === undefined && originatorId === undefined && clusterList === undefined) return attributes;
+  const { localPref: _, originatorId: __, clusterList: ___, ...rest } = attributes;
+  return rest;
 }
 
 type NextHops = Pick<PathAttributes, 'nextHop' | 'linkLocalNextHop'>;

@@ -3,7 +3,7 @@
 //
 // Everything that makes a path unusable for its own sake is here. What depends on the moment (the next hop cannot be
 // reached, we originate the prefix ourselves) is the decision's business, so that it heals without a new UPDATE.
-import { type Address, addressToBytes, familyOf, v4FromInt } from '#ip';
+import { type Address, addressToBytes, familyOf, v4FromInt, v4ToInt } from '#ip';
 import type { PathAttributes } from '../message.ts';
 import {
   type CompiledPolicy,
@@ -95,8 +95,8 @@ export function explainImport(plan: ImportPlan, prefixes: PrefixWords, prefix: n
  * is the one that can be reached (RFC 2545 §3), and the global one beside it may be on a network that we do not have.
  */
 function onTheLink(heard: PathAttributes, from: From): PathAttributes {
+  if (heard.linkLocalNextHop === undefined || from.interface === undefined || !isLinkLocal(from.address)) return heard;
   const { linkLocalNextHop, ...rest } = heard;
-  if (linkLocalNextHop === undefined || from.interface === undefined || !isLinkLocal(from.address)) return heard;
   return { ...rest, nextHop: linkLocalNextHop };
 }
 
@@ -109,9 +109,8 @@ function unusable(heard: PathAttributes, from: From, local: LocalFacts): string 
 
 /** RFC 4271 §9.1.2, RFC 4456 §8. */
 function loops(heard: PathAttributes, from: From, local: LocalFacts): string | undefined {
-  for (const asn of new Set([local.asn, from.localAsn])) {
-    if (occurrences(heard.asPath, asn) > from.allowOwnAs) return `own AS ${asn} in the path`;
-  }
+  if (occurrences(heard.asPath, local.asn) > from.allowOwnAs) return `own AS ${local.asn} in the path`;
+  if (occurrences(heard.asPath, from.localAsn) > from.allowOwnAs) return `own AS ${from.localAsn} in the path`;
   if (heard.originatorId === local.routerId) return `own router ID ${local.routerId} is its originator`;
   if (heard.clusterList?.includes(local.clusterId)) return `own cluster ID ${local.clusterId} in the cluster list`;
   return undefined;
@@ -130,8 +129,8 @@ function wrongNextHop(heard: PathAttributes, from: From, local: LocalFacts): str
 
 /** What makes an address no router's (RFC 4271 §6.3, RFC 6890, RFC 4291). */
 function martian(address: Address): string | undefined {
+  if (familyOf(address) === 4) return martianV4(v4ToInt(address) >>> 24);
   const bytes = addressToBytes(address);
-  if (familyOf(address) === 4) return martianV4(bytes[0]!);
   if (bytes[0] === 0xff) return 'a multicast address';
   const [last] = bytes.subarray(15);
   return bytes.subarray(0, 15).every((byte) => byte === 0) && last! < 2 ? 'no router (:: or ::1)' : undefined;
@@ -146,7 +145,7 @@ function martianV4(first: number): string | undefined {
 
 /** fe80::/10 (RFC 4291 §2.5.6). */
 export function isLinkLocal(address: Address): boolean {
-  return /^fe[89ab][0-9a-f]:/.test(address);
+  return address.startsWith('fe') && /^fe[89ab][0-9a-f]:/.test(address);
 }
 
 /** A router ID as text, 0 included. */

@@ -13,16 +13,16 @@ interface Current {
   readonly generation: number;
   readonly longLived: boolean;
   readonly plan: ImportPlan;
-  /** Imported sets by the rule that decided; each is held. */
-  readonly byRule: Map<number, number>;
   /** The answer for every prefix, where there is one. */
-  readonly always: number | undefined;
+  always: number | undefined;
 }
 
 export class Importer {
   private readonly attributes: AttributeTable;
   private readonly local: () => LocalFacts;
   private current: Current | undefined;
+  /** Sets imported under the current plan by the rule that decided; each is held. */
+  private readonly byRule = new Map<number, number>();
 
   constructor(attributes: AttributeTable, local: () => LocalFacts) {
     this.attributes = attributes;
@@ -40,10 +40,10 @@ export class Importer {
     if (isSame && current.longLived === longLived) return;
     this.forget();
     const plan = planImport(this.attributes.get(heard), peer, this.local());
-    const fresh = { peer, heard, generation, longLived, plan, byRule: new Map<number, number>() };
-    this.current = { ...fresh, always: undefined };
-    if (plan.refused !== undefined) this.current = { ...fresh, always: 0 };
-    else if (plan.rule !== undefined) this.current = { ...fresh, always: this.underRule(plan.rule) };
+    const fresh: Current = { peer, heard, generation, longLived, plan, always: undefined };
+    this.current = fresh;
+    if (plan.refused !== undefined) fresh.always = 0;
+    else if (plan.rule !== undefined) fresh.always = this.underRule(plan.rule);
   }
 
   /** The set that the path for this prefix is used with, 0 when it is rejected. */
@@ -54,12 +54,14 @@ export class Importer {
 
   /** Forgets the last plan: what import goes by has changed. */
   forget(): void {
-    for (const set of this.current?.byRule.values() ?? []) if (set !== 0) this.attributes.release(set);
+    for (const set of this.byRule.values()) if (set !== 0) this.attributes.release(set);
+    this.byRule.clear();
     this.current = undefined;
   }
 
   private underRule(rule: number): number {
-    const { plan, peer, longLived, byRule } = this.current!;
+    const { byRule } = this;
+    const { plan, peer, longLived } = this.current!;
     const known = byRule.get(rule);
     if (known !== undefined) return known;
     const imported = importUnder(plan, rule, peer);

@@ -36,7 +36,8 @@ export class Rib {
   private readonly peers: (RibPeer | undefined)[] = [undefined];
   /** Peers whose last paths are still being removed. */
   private readonly leaving = new Set<RibPeer>();
-  private readonly caches = new Map<string, AttributeCache>();
+  /** One for each kind of {@link DecodeTerms}. */
+  private readonly caches: (AttributeCache | undefined)[] = [undefined, undefined, undefined, undefined];
 
   constructor(ports: RibPorts) {
     this.nextHops = new NextHopTable(ports.resolve);
@@ -169,12 +170,9 @@ export class Rib {
   }
 
   private cacheFor({ fourOctetAs, internal }: DecodeTerms): AttributeCache {
-    const key = `${fourOctetAs} ${internal}`;
-    const known = this.caches.get(key);
-    if (known !== undefined) return known;
-    const cache = new AttributeCache(this.attributes);
-    this.caches.set(key, cache);
-    return cache;
+    const { caches } = this;
+    const index = (fourOctetAs ? 1 : 0) + (internal ? 2 : 0);
+    return (caches[index] ??= new AttributeCache(this.attributes));
   }
 
   /** Only when nothing is left to do is it certain that nobody remembers the peer's number. */
