@@ -1,4 +1,5 @@
 // The public face of the library: a BGP-4 speaker that is told what to be and says what came of it.
+export { type Address, type Prefix, parseAddress, parsePrefix } from '#ip';
 export type * from './message.ts';
 export type * from './policy/rule.ts';
 export type { RestartOptions } from './restart.ts';
