@@ -6,7 +6,15 @@ import type { Daemon, SessionSetting } from './daemon.ts';
 export const bird: Daemon = {
   name: 'BIRD',
   tools: ['bird'],
-  supports: new Set(['password', 'ttlSecurity', 'gracefulRestart', 'addPath', 'extendedNextHop', 'reflectorClient']),
+  supports: new Set([
+    'restartHelper',
+    'password',
+    'ttlSecurity',
+    'gracefulRestart',
+    'addPath',
+    'extendedNextHop',
+    'reflectorClient',
+  ]),
   async version() {
     const { stderr, stdout } = await run('bird', ['--version'], { mayFail: true });
     return (stderr + stdout).match(/version (\S+)/)?.[1] ?? 'unknown';

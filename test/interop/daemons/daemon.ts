@@ -29,6 +29,8 @@ export interface SessionSetting {
 
 export type Feature =
   | 'password'
+  /** It keeps the routes of a peer that restarts. */
+  | 'restartHelper'
   | 'ttlSecurity'
   | 'gracefulRestart'
   | 'addPath'

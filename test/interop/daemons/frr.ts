@@ -11,6 +11,7 @@ export const frr: Daemon = {
   name: 'FRR',
   tools: ['frr'],
   supports: new Set([
+    'restartHelper',
     'password',
     'ttlSecurity',
     'gracefulRestart',

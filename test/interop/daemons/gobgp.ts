@@ -8,7 +8,7 @@ import { type Daemon, type SessionSetting, collect } from './daemon.ts';
 export const gobgp: Daemon = {
   name: 'GoBGP',
   tools: ['gobgp'],
-  supports: new Set(['password', 'ttlSecurity', 'gracefulRestart', 'addPath', 'reflectorClient']),
+  supports: new Set(['restartHelper', 'password', 'ttlSecurity', 'gracefulRestart', 'addPath', 'reflectorClient']),
   async version() {
     return (await run('gobgpd', ['--version'])).stdout.match(/(\d+\.\d+\.\d+)/)?.[1] ?? 'unknown';
   },

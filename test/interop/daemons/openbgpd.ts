@@ -11,7 +11,7 @@ export const openbgpd: Daemon = {
   tools: ['openbgpd'],
   // No password: it wants PF_KEY, which Linux has not. No restart of its own: when its main process is killed, the one
   // that holds the sessions still says goodbye (Cease).
-  supports: new Set(['ttlSecurity', 'addPath', 'reflectorClient']),
+  supports: new Set(['restartHelper', 'ttlSecurity', 'addPath', 'reflectorClient']),
   async version() {
     const { stdout, stderr } = await run('openbgpd-bgpd', ['-V'], { mayFail: true });
     return (stdout + stderr).match(/OpenBGPD (\S+)/)?.[1] ?? 'unknown';
