@@ -227,7 +227,7 @@ const recipes = `Every part can be left out:
   a node of a cluster          manxd
   a plain router, no pods      manxd --no-cni
   a route server               manxd --no-fib --no-cni         PeerOptions "role: RouteServer", BGPPeer "nextHopMode: Keep"
-  only announcing prefixes     manxd --no-fib --no-cni         BGPConfiguration prefixAdvertisements names them
+  only announcing prefixes     manxd --no-fib --no-cni         BGPConfiguration serviceExternalIPs names them
   peers that dial us           PeerOptions "passive: true", or "dynamicPrefix" for whole networks
   several on one host          give each its own --state, --run and --node, and one --listen-port or namespace each
   several nodes, one folder    the same --config and --datastore, a --node of its own each
