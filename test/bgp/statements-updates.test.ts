@@ -103,9 +103,9 @@ const withdrawn = { forwarded: [Q], passedOn: [Q], state: 'Established', said: u
 const kept = { forwarded: [P, Q], passedOn: [P, Q], state: 'Established', said: undefined };
 
 /** The rows of RFC 7606 §7: attribute, what is wrong with it, its bytes, and who says it. */
-type Row = readonly [name: string, bytes: string, speaking?: Speaking];
+type Row = [name: string, bytes: string, speaking?: Speaking];
 
-const treatedAsWithdrawn: readonly Row[] = [
+const treatedAsWithdrawn: Row[] = [
   ['ORIGIN of no octet (RFC 7606 §7.1)', attribute('40', 1)],
   ['ORIGIN of two octets (RFC 7606 §7.1)', attribute('40', 1, '0000')],
   ['ORIGIN 3 (RFC 7606 §7.1)', attribute('40', 1, '03')],
@@ -136,7 +136,7 @@ const treatedAsWithdrawn: readonly Row[] = [
   ['LARGE_COMMUNITY of 13 octets (RFC 8092 §6)', attribute('c0', 32, '00'.repeat(13))],
 ];
 
-const discarded: readonly Row[] = [
+const discarded: Row[] = [
   ['LOCAL_PREF from outside (RFC 7606 §7.5)', attribute('40', 5, '000000c8')],
   ['LOCAL_PREF of one octet from outside (RFC 7606 §7.5)', attribute('40', 5, 'c8')],
   ['ORIGINATOR_ID from outside (RFC 7606 §7.9)', attribute('80', 9, '0a000001')],
@@ -158,7 +158,7 @@ const discarded: readonly Row[] = [
 ];
 
 describe('attributes', () => {
-  test.each(treatedAsWithdrawn)(
+  test.each<Row>(treatedAsWithdrawn)(
     "%s: the routes are treated as withdrawn, the peer's previous path goes from every neighbour, the session stays",
     async (_, bytes, speaking) => {
       const scene = await heard(speaking);
@@ -169,15 +169,18 @@ describe('attributes', () => {
     },
   );
 
-  test.each(discarded)('%s: the attribute is ignored, the route and the session stay', async (_, bytes, speaking) => {
-    const scene = await heard(speaking);
-    const before = attributesOf(scene, P);
-    const faulty = update({ attributes: withAttribute(speaking ?? 'external', bytes), announced: p });
-    await scene.say(faulty);
-    expect(outcome(scene)).toEqual(kept);
-    expect(attributesOf(scene, P)).toEqual(before);
-    expect(scene.stage.session(scene.name).errors[0]!.message).toBe(toHex(faulty).replaceAll(' ', ''));
-  });
+  test.each<Row>(discarded)(
+    '%s: the attribute is ignored, the route and the session stay',
+    async (_, bytes, speaking) => {
+      const scene = await heard(speaking);
+      const before = attributesOf(scene, P);
+      const faulty = update({ attributes: withAttribute(speaking ?? 'external', bytes), announced: p });
+      await scene.say(faulty);
+      expect(outcome(scene)).toEqual(kept);
+      expect(attributesOf(scene, P)).toEqual(before);
+      expect(scene.stage.session(scene.name).errors[0]!.message).toBe(toHex(faulty).replaceAll(' ', ''));
+    },
+  );
 
   test.each([
     ['MP_REACH_NLRI with a next hop of 15 octets (RFC 7606 §7.11)', reach6(s, `0f ${hop6.slice(2)}`)],
