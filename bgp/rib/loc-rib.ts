@@ -56,15 +56,16 @@ export class LocRib {
 
   /** Chooses among the paths for a prefix. @returns what that changed, of {@link decided}. */
   decide(prefix: number): number {
-    const { prefixes } = this;
-    const flags = prefixes.get(prefix, prefixField.flags);
-    const before = prefixes.get(prefix, prefixField.best);
+    const page = this.prefixes.page(prefix);
+    const start = this.prefixes.start(prefix);
+    const flags = page[start + prefixField.flags]!;
+    const before = page[start + prefixField.best]!;
     this.selectionChanged = (flags & prefixFlag.lost) !== 0;
     this.bestChanged = false;
-    const first = prefixes.get(prefix, prefixField.firstPath);
+    const first = page[start + prefixField.firstPath]!;
     const best = first !== 0 && this.isSingle(first) ? this.chooseSingle(first) : this.chooseAmong(first);
-    prefixes.set(prefix, prefixField.flags, flags & prefixFlag.reported);
-    prefixes.set(prefix, prefixField.best, best);
+    page[start + prefixField.flags] = flags & prefixFlag.reported;
+    page[start + prefixField.best] = best;
     const hadBest = before !== 0 || (flags & prefixFlag.bestLost) !== 0;
     this.withBest += (best === 0 ? 0 : 1) - (hadBest ? 1 : 0);
     if (this.bestChanged || best !== before || (flags & prefixFlag.bestLost) !== 0)

@@ -134,12 +134,12 @@ export class PathTable {
 
   /** Sets both attribute sets of a path. @returns whether what decision sees has changed. */
   setAttributes(id: number, heard: number, imported: number): boolean {
-    const { records } = this;
-    const before = records.get(id, pathField.imported);
-    this.replace(id, pathField.heard, heard);
-    if (before === imported) return false;
-    this.replace(id, pathField.imported, imported);
-    this.setFlag(id, pathFlag.changed);
+    const page = this.records.page(id);
+    const start = this.records.start(id);
+    this.replace(page, start + pathField.heard, heard);
+    if (page[start + pathField.imported] === imported) return false;
+    this.replace(page, start + pathField.imported, imported);
+    page[start + pathField.flags]! |= pathFlag.changed;
     return true;
   }
 
@@ -148,8 +148,10 @@ export class PathTable {
     const prefix = this.get(id, pathField.prefix);
     this.unlink(id, prefix);
     this.unlist(id);
-    this.replace(id, pathField.heard, 0);
-    this.replace(id, pathField.imported, 0);
+    const page = this.records.page(id);
+    const start = this.records.start(id);
+    this.replace(page, start + pathField.heard, 0);
+    this.replace(page, start + pathField.imported, 0);
     if (this.hasFlag(id, pathFlag.selected)) this.markLoss(prefix, id);
     this.live--;
     this.release(id);
@@ -205,11 +207,11 @@ export class PathTable {
     if (moved !== id) this.set(moved, pathField.place, place);
   }
 
-  private replace(id: number, field: number, attributes: number): void {
-    const before = this.get(id, field);
+  private replace(page: Int32Array, at: number, attributes: number): void {
+    const before = page[at]!;
     if (before === attributes) return;
     if (attributes !== 0) this.attributes.retain(attributes);
-    this.set(id, field, attributes);
+    page[at] = attributes;
     if (before !== 0) this.attributes.release(before);
   }
 }

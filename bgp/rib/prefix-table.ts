@@ -1,11 +1,10 @@
 // Prefixes of one family as dense integers: (address, length) → id, read straight from NLRI bytes and written back.
 //
-// A hash table with chains that grows by linear hashing: each insertion beyond one prefix per bucket splits a single
-// bucket, so that no insertion ever pays for rehashing the others (a table that doubles would stall for tens of
-// milliseconds at a million prefixes). Ids are dense; whatever is kept per prefix is a field or a column by id.
+// Ids are dense; whatever is kept per prefix is a field of its record, or a column by id.
 import { type Prefix, addressFromBytes, addressOf, addressToBytes, bitsOfPrefix, lengthOf, v4ToInt } from '#ip';
 import type { AddressFamily } from '../message.ts';
-import { Column, Records } from './records.ts';
+import { Chains } from './chains.ts';
+import { Records } from './records.ts';
 
 /** The fields that other tables keep in a prefix's record. */
 export const prefixField = {
@@ -20,16 +19,12 @@ const chain = 0;
 const uses = 4;
 const lengthField = 5;
 const firstWord = 6;
-const initialBuckets = 1024;
 
 export class PrefixTable {
   readonly family: AddressFamily;
   private readonly words: 1 | 4;
   private readonly records: Records;
-  private readonly buckets = new Column();
-  /** Buckets below `split` have been split at this level: they are told apart by one bit more than `mask`. */
-  private mask = initialBuckets - 1;
-  private split = 0;
+  private readonly chains: Chains;
   /** The address just read, in 32-bit words, host bits zero. */
   private readonly key: Int32Array;
   private readonly scratch: Int32Array;
@@ -38,6 +33,7 @@ export class PrefixTable {
     this.family = family;
     this.words = family === 'ipv4-unicast' ? 1 : 4;
     this.records = new Records(firstWord + this.words);
+    this.chains = new Chains(this.records, chain, (id) => this.hashOf(id));
     this.key = new Int32Array(this.words);
     this.scratch = new Int32Array(this.words);
   }
@@ -58,6 +54,15 @@ export class PrefixTable {
 
   set(id: number, field: number, value: number): void {
     this.records.set(id, field, value);
+  }
+
+  /** The page of a prefix's record and where it begins there, for whoever touches several fields. */
+  page(id: number): Int32Array {
+    return this.records.page(id);
+  }
+
+  start(id: number): number {
+    return this.records.start(id);
   }
 
   length(id: number): number {
@@ -137,7 +142,7 @@ export class PrefixTable {
   private lookUp(length: number, hash: number): number {
     const { records, key } = this;
     const word = key[0]!;
-    let id = this.buckets.get(this.bucketOf(hash));
+    let id = this.chains.first(hash);
     while (id !== 0) {
       const page = records.page(id);
       const start = records.start(id);
@@ -153,53 +158,18 @@ export class PrefixTable {
   }
 
   private insert(length: number, hash: number): number {
-    if (this.records.count > this.mask + this.split) this.splitBucket();
     const id = this.records.claim();
     const page = this.records.page(id);
     const start = this.records.start(id);
     page[start + lengthField] = length;
     for (let i = 0; i < this.words; i++) page[start + firstWord + i] = this.key[i]!;
-    this.link(id, this.bucketOf(hash));
+    this.chains.link(id, hash);
     return id;
   }
 
   private remove(id: number): void {
-    const bucket = this.bucketOf(this.hashOf(id));
-    const after = this.records.get(id, chain);
-    let before = this.buckets.get(bucket);
-    if (before === id) this.buckets.set(bucket, 0, after);
-    else {
-      while (this.records.get(before, chain) !== id) before = this.records.get(before, chain);
-      this.records.set(before, chain, after);
-    }
+    this.chains.unlink(id);
     this.records.free(id);
-  }
-
-  private link(id: number, bucket: number): void {
-    this.records.set(id, chain, this.buckets.get(bucket));
-    this.buckets.set(bucket, 0, id);
-  }
-
-  /** Distributes the next bucket over itself and a new one at the end. */
-  private splitBucket(): void {
-    const from = this.split;
-    const to = from + this.mask + 1;
-    let id = this.buckets.get(from);
-    this.buckets.set(from, 0, 0);
-    while (id !== 0) {
-      const after = this.records.get(id, chain);
-      this.link(id, (this.hashOf(id) & (this.mask + 1)) === 0 ? from : to);
-      id = after;
-    }
-    if (++this.split > this.mask) {
-      this.mask = this.mask * 2 + 1;
-      this.split = 0;
-    }
-  }
-
-  private bucketOf(hash: number): number {
-    const bucket = hash & this.mask;
-    return bucket < this.split ? hash & (this.mask * 2 + 1) : bucket;
   }
 
   private hashOf(id: number): number {

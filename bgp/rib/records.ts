@@ -41,15 +41,14 @@ export class Column {
     return this.pages[id >>> pageBits]!;
   }
 
+  /** The same for a record that may not have been written yet. */
+  pageFor(id: number): Int32Array {
+    return this.pages[id >>> pageBits] ?? this.grow(id >>> pageBits);
+  }
+
   /** Where a record begins in its page. */
   start(id: number): number {
     return (id & pageMask) * this.stride;
-  }
-
-  /** Sets every field of a record to 0. */
-  clear(id: number): void {
-    const start = (id & pageMask) * this.stride;
-    this.pages[id >>> pageBits]?.fill(0, start, start + this.stride);
   }
 
   private grow(index: number): Int32Array {
@@ -79,8 +78,8 @@ export class Records extends Column {
     this.used++;
     const id = this.firstFree;
     if (id === 0) {
-      // Writing brings the page into being, so that reads of claimed records always find one.
-      this.set(this.next, 0, 0);
+      // The page comes into being now: page() relies on that.
+      this.pageFor(this.next);
       return this.next++;
     }
     this.firstFree = this.get(id, 0);
@@ -89,10 +88,12 @@ export class Records extends Column {
   }
 
   free(id: number): void {
-    this.used--;
-    this.clear(id);
-    this.set(id, 0, this.firstFree);
+    const page = this.page(id);
+    const start = this.start(id);
+    for (let field = 1; field < this.stride; field++) page[start + field] = 0;
+    page[start] = this.firstFree;
     this.firstFree = id;
+    this.used--;
   }
 }
 

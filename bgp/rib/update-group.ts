@@ -42,6 +42,7 @@ export class UpdateGroup {
   private readonly context: GroupContext;
   private readonly column = new Column(3);
   private readonly cache: ExportCache;
+  private readonly packer: Packer;
   /** Slots that have changed since the last delivery, each once: slot, what was announced then, and its source. */
   private readonly changes: number[] = [];
   /** With ADD-PATH: the slots announced for each prefix. */
@@ -59,6 +60,7 @@ export class UpdateGroup {
     this.slots = slots;
     this.context = context;
     this.cache = new ExportCache(terms, context);
+    this.packer = new Packer(terms, slots, context.attributes);
     this.fillEnd = context.prefixes.end;
     if (terms.addPath > 0) this.slotsOf = new Map();
   }
@@ -115,9 +117,9 @@ export class UpdateGroup {
     const members = [...this.members];
     const inStep = members.filter((member) => member.inStep);
     const behind = members.filter((member) => !member.inStep);
-    const packer = this.packer();
+    const { packer } = this;
     this.eachChange((slot, old, oldSource) => {
-      if (inStep.length > 0) this.share(packer, inStep, slot, old, oldSource);
+      if (inStep.length > 0) this.share(inStep, slot, old, oldSource);
       for (const member of behind) member.miss(slot, old !== 0 && oldSource !== member.peer.index ? old : 0);
     });
     for (const { tag, bytes } of packer.finish()) {
@@ -129,7 +131,7 @@ export class UpdateGroup {
   /** Sends a member that is behind the next of what it missed. @returns whether there is more that it could take now. */
   catchUp(member: Member): boolean {
     if (member.waiting || this.isFilling()) return false;
-    const packer = this.packer();
+    const { packer } = this;
     member.take(batch, this.slots.end, (slot, told) => {
       const now = this.announcedTo(member.peer.index, slot);
       if (now === told) return;
@@ -191,25 +193,27 @@ export class UpdateGroup {
   }
 
   private put(slot: number, set: number, source: number): void {
-    const old = this.column.get(slot, announced);
-    const oldSource = this.column.get(slot, sourceField);
+    const page = this.column.pageFor(slot);
+    const start = this.column.start(slot);
+    const old = page[start + announced]!;
+    const oldSource = page[start + sourceField]!;
     if (old === set && (set === 0 || oldSource === source)) return;
-    const isFirst = this.column.get(slot, recorded) === 0;
+    const isFirst = page[start + recorded] === 0;
     if (isFirst) this.record(slot, old, oldSource);
     if (set !== 0) this.context.attributes.retain(set);
     // What was announced before the change is held until it has been delivered.
     if (old !== 0 && !isFirst) this.context.attributes.release(old);
     if (old === 0) this.slots.retain(slot);
     if (set === 0) this.slots.release(slot);
-    this.column.set(slot, announced, set);
-    this.column.set(slot, sourceField, source);
+    page[start + announced] = set;
+    page[start + sourceField] = source;
+    page[start + recorded] = 1;
     this.count(old, oldSource, -1);
     this.count(set, source, 1);
   }
 
   private record(slot: number, old: number, oldSource: number): void {
     this.slots.retain(slot);
-    this.column.set(slot, recorded, 1);
     this.changes.push(slot, old, oldSource);
   }
 
@@ -220,9 +224,12 @@ export class UpdateGroup {
   }
 
   /** What members in step are told of one change. Only the two peers that it came from and comes from now differ. */
-  private share(packer: Packer, inStep: readonly Member[], slot: number, old: number, oldSource: number): void {
-    const now = this.column.get(slot, announced);
-    const source = this.column.get(slot, sourceField);
+  private share(inStep: readonly Member[], slot: number, old: number, oldSource: number): void {
+    const { packer } = this;
+    const page = this.column.page(slot);
+    const start = this.column.start(slot);
+    const now = page[start + announced]!;
+    const source = page[start + sourceField]!;
     if (now === old && (now === 0 || source === oldSource)) return;
     if (now === 0) packer.withdraw(slot, oldSource);
     else if (now !== old) packer.announce(slot, now, source);
@@ -244,10 +251,6 @@ export class UpdateGroup {
       this.slots.release(slot);
     });
     this.changes.length = 0;
-  }
-
-  private packer(): Packer {
-    return new Packer(this.terms, this.slots, this.context.attributes);
   }
 }
 
