@@ -107,7 +107,7 @@ class LinkDiscovery implements Discovery {
     for (const link of this.links) {
       // A long-lived `ip` keeps the number that a name once stood for.
       if (link.moveTo(up.get(link.name))) reader.renew();
-      if (link.isUp) link.see(await readTable(reader, link.name));
+      if (link.isUp) link.see(await readTable(reader, link.name), performance.now());
       if (this.closed) return;
       link.advertise(this.send, performance.now());
       changed = this.tell(link) || changed;
@@ -135,7 +135,7 @@ class LinkDiscovery implements Discovery {
     const objects = ['link', 'address', 'neigh'];
     return {
       monitor: startMonitor(() => this.look(), { command, objects }),
-      reader: new Reader([...command, '-j', '-force', '-batch', '-'], PATIENCE_MS),
+      reader: new Reader([...command, '-s', '-j', '-force', '-batch', '-'], PATIENCE_MS),
     };
   }
 

@@ -2,7 +2,14 @@
 import type { Address } from '#ip';
 import { FibError } from '../error.ts';
 import type { Link } from './links.ts';
-import { allNodes, allRouters, routerAdvertisement, routerSolicitation } from './message.ts';
+import {
+  allNodes,
+  allRouters,
+  neighbourSolicitation,
+  routerAdvertisement,
+  routerSolicitation,
+  solicitedNode,
+} from './message.ts';
 import type { SendIcmp6 } from './socket.ts';
 import { type Choice, type KernelNeighbour, chooseNeighbour } from './table.ts';
 
@@ -25,6 +32,10 @@ const ADVERTISE_MS = 10_000;
 const SOONEST_MS = 3000;
 /** and the first few just so fast (MAX_INITIAL_RTR_ADVERTISEMENTS). */
 const FIRST_FEW = 3;
+/** Where there are several routers, each is asked so often whether it is still there, */
+const ASK_MS = 3000;
+/** and counts no more when it has answered nothing for so long. */
+const SILENT_SECONDS = 10;
 
 export class FollowedLink {
   readonly name: string;
@@ -38,6 +49,9 @@ export class FollowedLink {
   private sent = 0;
   private sentAt = 0;
   private waitMs = 0;
+  /** Since when each of several routers has been asked, and when they were asked last. */
+  private readonly askedSince = new Map<Address, number>();
+  private askedAt = -Infinity;
   private failing: { readonly since: number; readonly words: string } | undefined;
 
   constructor(name: string) {
@@ -47,6 +61,10 @@ export class FollowedLink {
   /** When to look again at the latest; never, while only an event can change anything. */
   get dueAt(): number {
     if (this.local === undefined) return Infinity;
+    return this.askedSince.size === 0 ? this.advertiseAt : Math.min(this.advertiseAt, this.askedAt + ASK_MS);
+  }
+
+  private get advertiseAt(): number {
     return this.sentAt + (this.failing === undefined ? this.waitMs : SOONEST_MS);
   }
 
@@ -70,8 +88,8 @@ export class FollowedLink {
     return this.link !== undefined;
   }
 
-  /** What the kernel's table says, or why it cannot be read. */
-  see(table: readonly KernelNeighbour[] | FibError): void {
+  /** What the kernel's table says, or why it cannot be read. @param now ms, of the same clock as {@link dueAt} */
+  see(table: readonly KernelNeighbour[] | FibError, now: number): void {
     if (table instanceof FibError) {
       this.readTrouble = table.message;
       return;
@@ -81,7 +99,9 @@ export class FollowedLink {
     // A newcomer should hear of us soon: it may be asking for routers.
     if (addresses.some((address) => !this.known.has(address))) this.waitMs = Math.min(this.waitMs, SOONEST_MS);
     this.known = new Set(addresses);
-    this.choice = chooseNeighbour(table, this.choice?.neighbour);
+    this.doubt(table, now);
+    const heard = table.map((one) => (this.isSilent(one, now) ? { ...one, state: 'failed' as const } : one));
+    this.choice = chooseNeighbour(heard, this.choice?.neighbour);
   }
 
   /**
@@ -92,21 +112,47 @@ export class FollowedLink {
   advertise(send: SendIcmp6, now: number): void {
     const { link, local } = this;
     if (link === undefined || local === undefined) return;
-    if (this.sent > 0 && now < this.dueAt) return;
     const from = { index: link.index, address: local };
-    this.sentAt = now;
     try {
+      if (now >= this.askedAt + ASK_MS) this.ask((to, message) => send(from, to, message), link, now);
+      if (this.sent > 0 && now < this.advertiseAt) return;
+      this.sentAt = now;
       // The question makes us a host in the eyes of who hears it, the advertisement behind it a router again.
       if (this.choice === undefined) send(from, allRouters, routerSolicitation(link.linkLayer));
       send(from, allNodes, routerAdvertisement(link.linkLayer));
-      // Of two routers one may have gone, and the kernel finds out only about those that something is sent to.
-      if (this.choice?.others.length) send(from, this.choice.neighbour, routerAdvertisement(link.linkLayer));
       this.failing = undefined;
       this.waitMs = ++this.sent < FIRST_FEW ? SOONEST_MS : ADVERTISE_MS * (0.75 + 0.25 * Math.random());
     } catch (error) {
       if (!(error instanceof FibError)) throw error;
+      this.sentAt = now;
       this.failing = { since: this.failing?.since ?? now, words: error.message };
     }
+  }
+
+  private ask(send: (to: Address, message: Uint8Array) => void, { linkLayer }: Link, now: number): void {
+    if (this.askedSince.size === 0) return;
+    this.askedAt = now;
+    for (const address of this.askedSince.keys()) {
+      send(solicitedNode(address), neighbourSolicitation(address, linkLayer));
+    }
+  }
+
+  /**
+   * Of several routers some may have gone. The kernel does not always find out: it does not ask whom it has nothing to
+   * send to, and where a neighbour has only changed its address, it redirects what comes for the old one (RFC 4861 §8),
+   * which makes the old one look alive. So all of them are asked.
+   */
+  private doubt(table: readonly KernelNeighbour[], now: number): void {
+    const before = this.choice?.neighbour;
+    const routers = table.filter(({ address, router, state }) => (router || address === before) && state !== 'failed');
+    const several = new Set(routers.length > 1 ? routers.map(({ address }) => address) : []);
+    for (const address of this.askedSince.keys()) if (!several.has(address)) this.askedSince.delete(address);
+    for (const address of several) if (!this.askedSince.has(address)) this.askedSince.set(address, now);
+  }
+
+  private isSilent({ address, confirmedSeconds }: KernelNeighbour, now: number): boolean {
+    const since = this.askedSince.get(address);
+    return since !== undefined && now - since >= SILENT_SECONDS * 1000 && confirmedSeconds >= SILENT_SECONDS;
   }
 
   sighting(now: number): Sighting {
@@ -153,6 +199,8 @@ export class FollowedLink {
     this.choice = undefined;
     this.known = new Set();
     this.failing = undefined;
+    this.askedSince.clear();
+    this.askedAt = -Infinity;
     this.sent = this.sentAt = this.waitMs = 0;
   }
 }

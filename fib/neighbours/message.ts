@@ -1,8 +1,8 @@
-// Router advertisement and router solicitation (RFC 4861 §4.1, §4.2) as bytes. Pure.
+// Router advertisement, router and neighbour solicitation (RFC 4861 §4.1, §4.2, §4.3) as bytes. Pure.
 //
 // The checksum is left zero: it covers the addresses of the IPv6 header too, and the kernel fills it in for ICMPv6
 // sockets (RFC 3542 §3.1).
-import { type Address, parseAddress } from '#ip';
+import { type Address, addressFromBytes, addressToBytes, parseAddress } from '#ip';
 
 /** ff02::1 and ff02::2 (RFC 4291 §2.7.1). */
 export const allNodes: Address = parseAddress('ff02::1');
@@ -13,6 +13,7 @@ export const HOP_LIMIT = 255;
 
 const ROUTER_SOLICITATION = 133;
 const ROUTER_ADVERTISEMENT = 134;
+const NEIGHBOUR_SOLICITATION = 135;
 const SOURCE_LINK_LAYER_ADDRESS = 1;
 
 /**
@@ -27,6 +28,21 @@ export function routerAdvertisement(linkLayer: string | undefined): Uint8Array {
 /** "Are there routers on this link?" */
 export function routerSolicitation(linkLayer: string | undefined): Uint8Array {
   return Uint8Array.of(ROUTER_SOLICITATION, ...zeros(7), ...sourceLinkLayerAddress(linkLayer));
+}
+
+/** "Is somebody there who has this address?" To be sent to {@link solicitedNode}. */
+export function neighbourSolicitation(target: Address, linkLayer: string | undefined): Uint8Array {
+  return Uint8Array.of(
+    NEIGHBOUR_SOLICITATION,
+    ...zeros(7),
+    ...addressToBytes(target),
+    ...sourceLinkLayerAddress(linkLayer),
+  );
+}
+
+/** The multicast address that whoever has this address listens to (RFC 4291 §2.7.1). */
+export function solicitedNode(address: Address): Address {
+  return addressFromBytes(Uint8Array.of(0xff, 0x02, ...zeros(9), 1, 0xff, ...addressToBytes(address).subarray(13)));
 }
 
 /** RFC 4861 §4.6.1. Its length counts units of eight octets: one for an address of 48 bits. */

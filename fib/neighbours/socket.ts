@@ -16,7 +16,7 @@ export interface From {
   readonly address: Address;
 }
 
-/** Sends one ICMPv6 message to an address on the link, or to a multicast address of it. @throws FibError (icmp6) */
+/** Sends one ICMPv6 message to a multicast address of the link. @throws FibError (icmp6) */
 export type SendIcmp6 = (from: From, to: Address, message: Uint8Array) => void;
 
 // <linux/socket.h>, <linux/in6.h>, <asm-generic/fcntl.h>: the same on every architecture that Node has.
@@ -26,7 +26,6 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const IPPROTO_IPV6 = 41;
 const IPPROTO_ICMPV6 = 58;
-const IPV6_UNICAST_HOPS = 16;
 const IPV6_MULTICAST_IF = 17;
 const IPV6_MULTICAST_HOPS = 18;
 const IPV6_MULTICAST_LOOP = 19;
@@ -82,7 +81,6 @@ function send(calls: Calls, from: From, to: Address, message: Uint8Array): void 
     set(IPPROTO_ICMPV6, ICMPV6_FILTER, new Uint8Array(32).fill(0xff)); // a set bit blocks a type (RFC 3542 §3.2)
     set(IPPROTO_IPV6, IPV6_MULTICAST_IF, int(from.index));
     set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, int(HOP_LIMIT));
-    set(IPPROTO_IPV6, IPV6_UNICAST_HOPS, int(HOP_LIMIT));
     set(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, int(0));
     must(`cannot send from ${from.address}`, calls.bind(fd, socketAddress(from.address, from.index), sockaddr.size));
     const target = socketAddress(to, from.index);

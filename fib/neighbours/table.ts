@@ -11,6 +11,8 @@ export interface KernelNeighbour {
   readonly router: boolean;
   /** reachable: it has answered of late. unknown: nobody has asked it of late. failed: it does not answer. */
   readonly state: 'reachable' | 'unknown' | 'failed';
+  /** How long ago it has answered anything; long, where it never has. */
+  readonly confirmedSeconds: number;
 }
 
 export interface Choice {
@@ -22,11 +24,12 @@ export interface Choice {
 interface JsonNeighbour {
   readonly dst: string;
   readonly router?: null;
+  readonly confirmed: number;
   readonly state: readonly string[];
 }
 
 /**
- * One object of `ip -j -6 neigh show dev …`; undefined for an address that is not link-local.
+ * One object of `ip -s -j -6 neigh show dev …`; undefined for an address that is not link-local.
  * @throws FibError that quotes it
  */
 export function parseNeighbour(object: unknown): KernelNeighbour | undefined {
@@ -35,7 +38,9 @@ export function parseNeighbour(object: unknown): KernelNeighbour | undefined {
     const address = readAddress(json.dst);
     if (address === undefined) throw new Error('no address');
     if (!isLinkLocal(address)) return undefined;
-    return { address, router: json.router !== undefined, state: stateOf(json.state) };
+    if (typeof json.confirmed !== 'number') throw new Error('no time of confirmation');
+    const { router, state, confirmed: confirmedSeconds } = json;
+    return { address, router: router !== undefined, state: stateOf(state), confirmedSeconds };
   } catch (error) {
     throw new FibError('ip-output', `ip -j neigh: ${wordsOf(error)} in ${JSON.stringify(object)}`, { cause: error });
   }

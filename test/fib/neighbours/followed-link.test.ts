@@ -8,8 +8,10 @@ import type { KernelNeighbour } from '../../../fib/neighbours/table.ts';
 
 const [ours, theirs, others] = ['fe80::1', 'fe80::2', 'fe80::3'] as Address[] as [Address, Address, Address];
 const up = { index: 7, addresses: [ours], linkLayer: '02:00:5e:10:00:01' };
-const router = (address: Address): KernelNeighbour => ({ address, router: true, state: 'reachable' });
-const names: Readonly<Record<number, string>> = { 133: 'asks', 134: 'says' };
+const router = (address: Address, confirmedSeconds = 1): KernelNeighbour => ({
+  ...{ address, router: true, state: 'reachable', confirmedSeconds },
+});
+const names: Readonly<Record<number, string>> = { 133: 'asks', 134: 'says', 135: 'seeks' };
 
 let link: FollowedLink;
 /** "says ff02::1": message and destination. */
@@ -30,7 +32,7 @@ beforeEach(() => {
 function look(now: number, table: readonly KernelNeighbour[] = [], at: typeof up | 'down' = up): string[] {
   sent = [];
   link.moveTo(at === 'down' ? undefined : at);
-  if (link.isUp) link.see(table);
+  if (link.isUp) link.see(table, now);
   link.advertise(send, now);
   return sent;
 }
@@ -63,13 +65,41 @@ test('for a newcomer the next advertisement is brought forward, but never below 
   expect(look(9000, [router(theirs)])).toEqual(['says ff02::1']);
 });
 
-test('a neighbour beside which another router is there is spoken to, so that the kernel learns whether it answers', () => {
+test('of several routers each is asked every 3 s whether it is still there', () => {
   look(0, [router(theirs)]);
-  expect(look(3000, [router(theirs), router(others)])).toEqual(['says ff02::1', `says ${theirs}`]);
-  expect(link.sighting(3000)).toEqual({
+  const two = [router(theirs), router(others)];
+  expect(look(100, two)).toEqual(['seeks ff02::1:ff00:2', 'seeks ff02::1:ff00:3']);
+  expect(look(3000, two)).toEqual(['says ff02::1']);
+  expect(look(3100, two)).toEqual(['seeks ff02::1:ff00:2', 'seeks ff02::1:ff00:3']);
+  expect(link.dueAt).toBe(6000);
+  expect(look(6200, [router(theirs)])).toEqual(['says ff02::1']);
+});
+
+test('of several routers that answer the one that was found stays the neighbour, and the others are a trouble', () => {
+  look(0, [router(theirs)]);
+  for (const now of [3000, 20_000, 60_000]) look(now, [router(theirs, 9), router(others)]);
+  expect(link.sighting(60_000)).toEqual({
     found: { neighbour: theirs, local: ours },
     trouble: 'there is more than one router on eth1: the session is with fe80::2, not with fe80::3',
   });
+});
+
+test('a neighbour that answers nothing for 10 s while another router is there is the neighbour no more', () => {
+  look(0, [router(theirs)]);
+  // Long silence before anybody asked means nothing.
+  for (const now of [1000, 4000, 7000, 10_000]) look(now, [router(theirs, 100), router(others)]);
+  expect(link.sighting(10_000).found?.neighbour).toBe(theirs);
+  look(11_000, [router(theirs, 110), router(others)]);
+  expect(link.sighting(11_000)).toEqual({ found: { neighbour: others, local: ours } });
+  // It is back, and the other one has gone.
+  look(20_000, [router(theirs), router(others, 10)]);
+  expect(link.sighting(20_000)).toEqual({ found: { neighbour: theirs, local: ours } });
+});
+
+test('a neighbour that answers nothing stays the neighbour when nobody else does', () => {
+  look(0, [router(theirs)]);
+  for (const now of [1000, 20_000]) look(now, [router(theirs, 100), router(others, 100)]);
+  expect(link.sighting(20_000)).toEqual({ found: { neighbour: theirs, local: ours } });
 });
 
 test('what was known is forgotten when the link goes down', () => {
@@ -114,7 +144,7 @@ test('advertisements that cannot be sent at all are a trouble; the neighbour is 
 
 test('a table that cannot be read is a trouble, and what was known stays', () => {
   look(0, [router(theirs)]);
-  link.see(new FibError('ip-missing', 'ip cannot be started'));
+  link.see(new FibError('ip-missing', 'ip cannot be started'), 100);
   expect(link.sighting(100)).toEqual({
     found: { neighbour: theirs, local: ours },
     trouble: 'the neighbours on eth1 cannot be read: ip cannot be started',

@@ -1,6 +1,12 @@
 // Router advertisements and solicitations against bytes written by hand from RFC 4861 §4.1, §4.2 and §4.6.1.
 import { expect, test } from 'vitest';
-import { routerAdvertisement, routerSolicitation } from '../../../fib/neighbours/message.ts';
+import { parseAddress } from '#ip';
+import {
+  neighbourSolicitation,
+  routerAdvertisement,
+  routerSolicitation,
+  solicitedNode,
+} from '../../../fib/neighbours/message.ts';
 
 const linkLayer = '02:00:5e:10:00:01';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -12,6 +18,13 @@ test('an advertisement has type 134, everything unspecified, a lifetime of 0, an
 
 test('a solicitation has type 133 and our link-layer address', () => {
   expect(hex(routerSolicitation(linkLayer))).toBe('8500000000000000010102005e100001');
+});
+
+test('the question for a neighbour has type 135, its address and our link-layer address', () => {
+  const target = parseAddress('fe80::4cc9:71ff:fe0b:ab4a');
+  const parts = ['87000000', '00000000', 'fe800000000000004cc971fffe0bab4a', '010102005e100001'];
+  expect(hex(neighbourSolicitation(target, linkLayer))).toBe(parts.join(''));
+  expect(solicitedNode(target)).toBe('ff02::1:ff0b:ab4a');
 });
 
 test.each([undefined, '00:00:00:00:00:00', '00:00:00:00', 'ff:00:00:00:00:00:02:00'])(

@@ -5,11 +5,12 @@ import { type KernelNeighbour, chooseNeighbour, parseNeighbour } from '../../../
 
 const [a, b, c] = ['fe80::a', 'fe80::b', 'fe80::c'] as Address[] as [Address, Address, Address];
 const router = (address: Address, state: KernelNeighbour['state'] = 'unknown'): KernelNeighbour => ({
-  ...{ address, router: true, state },
+  ...{ address, router: true, state, confirmedSeconds: 1 },
 });
 const host = (address: Address): KernelNeighbour => ({ ...router(address), router: false });
 
 describe('the table of ip', () => {
+  const age = { used: 9, confirmed: 7, updated: 9 };
   test.each([
     [['REACHABLE'], 'reachable'],
     [['DELAY'], 'reachable'],
@@ -21,18 +22,21 @@ describe('the table of ip', () => {
     [['FAILED'], 'failed'],
   ])('says %s of one that is %s', (state, meaning) => {
     // As Linux 6.18 and iproute2 6.1 print it.
-    const object = { dst: 'fe80::a', lladdr: '4e:c9:71:0b:ab:4a', router: null, state };
-    expect(parseNeighbour(object)).toEqual({ address: a, router: true, state: meaning });
+    const object = { dst: 'fe80::a', lladdr: '4e:c9:71:0b:ab:4a', router: null, ...age, state };
+    expect(parseNeighbour(object)).toEqual({ address: a, router: true, state: meaning, confirmedSeconds: 7 });
   });
   test('marks routers only', () => {
-    expect(parseNeighbour({ dst: 'fe80::a', state: ['STALE'] })?.router).toBe(false);
+    expect(parseNeighbour({ dst: 'fe80::a', ...age, state: ['STALE'] })?.router).toBe(false);
   });
   test('may have others than link-local ones, which are nobody here', () => {
-    expect(parseNeighbour({ dst: 'fd00::1', router: null, state: ['STALE'] })).toBeUndefined();
+    expect(parseNeighbour({ dst: 'fd00::1', router: null, ...age, state: ['STALE'] })).toBeUndefined();
   });
-  test.each([{}, { dst: 'eth0', state: [] }, { dst: 'fe80::a' }])('that is something else is quoted (%o)', (object) => {
-    expect(() => parseNeighbour(object)).toThrow(`in ${JSON.stringify(object)}`);
-  });
+  test.each([{}, { dst: 'eth0', state: [] }, { dst: 'fe80::a', confirmed: 1 }, { dst: 'fe80::a', state: ['STALE'] }])(
+    'that is something else is quoted (%o)',
+    (object) => {
+      expect(() => parseNeighbour(object)).toThrow(`in ${JSON.stringify(object)}`);
+    },
+  );
 });
 
 describe('the neighbour', () => {
