@@ -158,16 +158,6 @@ test('50: a prefix that an UPDATE both withdraws and announces is announced (RFC
   expect(stage.forwarding()).toEqual([`${P} via 192.0.2.1`]);
 });
 
-test('51: host bits of a prefix do not matter (RFC 4271 §4.3)', async () => {
-  const stage = await staged({ peers: [torA] });
-  const a = await stage.join('tor-a');
-  await a.announce([P]);
-  a.write(encodeUpdate({ withdrawn: Uint8Array.of(22, 10, 1, 3) }));
-  a.write(encodeUpdate({ withdrawn: Uint8Array.of(24, 10, 1, 0) }));
-  await settle();
-  expect(stage.forwarding()).toEqual([]);
-});
-
 test('53: an unknown transitive attribute is passed on with the Partial bit (RFC 4271 §5)', async () => {
   const stage = await staged({ peers: [torA, torB] });
   const [a, b] = [await stage.join('tor-a'), await stage.join('tor-b')];
