@@ -68,12 +68,13 @@ export class ExportCache {
   }
 
   private find(set: number, source: number, rule: number): number | undefined {
-    const { entries } = this;
-    if (entries.get(set, field.source) !== source || entries.get(set, field.rule) !== rule) return undefined;
+    const page = this.entries.pageFor(set);
+    const start = this.entries.start(set);
+    if (page[start + field.source] !== source || page[start + field.rule] !== rule) return undefined;
     const { attributes } = this.context;
-    if (entries.get(set, field.generation) !== attributes.generation(set)) return undefined;
-    const answer = entries.get(set, field.answer);
-    const isCurrent = answer === 0 || entries.get(set, field.answerGeneration) === attributes.generation(answer);
+    if (page[start + field.generation] !== attributes.generation(set)) return undefined;
+    const answer = page[start + field.answer]!;
+    const isCurrent = answer === 0 || page[start + field.answerGeneration] === attributes.generation(answer);
     return isCurrent ? answer : undefined;
   }
 
@@ -90,13 +91,14 @@ export class ExportCache {
   }
 
   private remember(set: number, source: number, rule: number, answer: number): void {
-    const { entries } = this;
+    const page = this.entries.pageFor(set);
+    const start = this.entries.start(set);
     const { attributes } = this.context;
-    entries.set(set, field.generation, attributes.generation(set));
-    entries.set(set, field.source, source);
-    entries.set(set, field.rule, rule);
-    entries.set(set, field.answer, answer);
-    entries.set(set, field.answerGeneration, attributes.generation(answer));
+    page[start + field.generation] = attributes.generation(set);
+    page[start + field.source] = source;
+    page[start + field.rule] = rule;
+    page[start + field.answer] = answer;
+    page[start + field.answerGeneration] = attributes.generation(answer);
   }
 
   private planFor(path: number): ExportPlan {

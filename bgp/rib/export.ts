@@ -6,9 +6,9 @@
 // that policy sets does go out.
 import { type Address, familyOf, v4FromInt } from '#ip';
 import { prependToAsPath } from '../codec/index.ts';
-import type { AddressFamily, PathAttributes } from '../message.ts';
+import type { AddressFamily, AsPathSegment, PathAttributes } from '../message.ts';
 import type { PrefixWords } from '../policy/match.ts';
-import { type CompiledPolicy, acceptAll, applyRule, choose, decidesAlone, narrow } from '../policy/policy.ts';
+import { type CompiledPolicy, acceptAll, applyRule, choose, decidesAlone, narrow, noRule } from '../policy/policy.ts';
 import type { PeerWish } from '../wish.ts';
 import { defaultLocalPref } from './attribute-table.ts';
 import { hasCommunity, wellKnown } from './community.ts';
@@ -58,6 +58,8 @@ export type ExportPlan =
       readonly rule: number | undefined;
     };
 
+const nobody: readonly number[] = [];
+
 /** What a next hop in our own routes stands for that have none of their own: us. */
 export const unspecified: Readonly<Record<AddressFamily, Address>> = {
   'ipv4-unicast': '0.0.0.0' as Address,
@@ -75,7 +77,8 @@ export function planExport(
   const judged = to.role === undefined ? { attributes: route } : exportUnderRole(route, to.role, to.localAsn);
   if ('leak' in judged) return { refused: judged.leak };
   const attributes = source !== undefined && !to.internal ? withoutMed(judged.attributes) : judged.attributes;
-  const policy = to.policy ?? acceptAll;
+  const { policy } = to;
+  if (policy === undefined) return { attributes, source, policy: acceptAll, candidates: nobody, rule: noRule };
   const candidates = narrow(policy, attributes, {
     peerType: to.internal ? 'iBGP' : 'eBGP',
     source: source === undefined ? 'Local' : 'RemotePeers',
@@ -97,7 +100,7 @@ export function exportUnder(
   interfaceOf: (nextHop: Address) => string | undefined,
 ): PathAttributes | undefined {
   if (plan.refused !== undefined) return undefined;
-  const accepted = applyRule(plan.policy, rule, plan.attributes);
+  const accepted = plan.policy === acceptAll ? plan.attributes : applyRule(plan.policy, rule, plan.attributes);
   const hops = accepted && nextHops(accepted, plan.source, to, interfaceOf);
   if (accepted === undefined || hops === undefined) return undefined;
   const attributes = { ...withoutLinkLocal(accepted), ...hops };
@@ -140,7 +143,8 @@ function internalAttributes(attributes: PathAttributes, source: Source, to: Expo
 
 function externalAttributes(attributes: PathAttributes, to: ExportTerms): PathAttributes {
   // RFC 5065 §4.1: confederation segments stay inside the confederation.
-  const path = attributes.asPath.filter(({ type }) => type === 'sequence' || type === 'set');
+  const stays = ({ type }: AsPathSegment): boolean => type === 'sequence' || type === 'set';
+  const path = attributes.asPath.every(stays) ? attributes.asPath : attributes.asPath.filter(stays);
   return { ...withoutInternal(attributes), asPath: prependToAsPath(path, [to.localAsn]) };
 }
 

@@ -266,10 +266,11 @@ export class FamilyTable {
 
   private decide(limit: number, selected: (prefix: number) => void): void {
     const { locRib, prefixes } = this;
+    const groups = [...this.groups.values()];
     for (let left = limit; left > 0 && locRib.pending > 0; left--) {
       const prefix = locRib.take();
       const change = locRib.decide(prefix);
-      for (const group of this.groups.values()) {
+      for (const group of groups) {
         // With ADD-PATH any path counts, not only the best.
         if ((change & decided.best) !== 0 || group.terms.addPath > 0) group.offer(prefix);
       }

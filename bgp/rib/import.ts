@@ -13,6 +13,7 @@ import {
   decidesAlone,
   describeDecision,
   narrow,
+  noRule,
 } from '../policy/policy.ts';
 import type { PrefixWords } from '../policy/match.ts';
 import { occurrences } from './as-path.ts';
@@ -50,6 +51,8 @@ type From = Pick<
   'asn' | 'localAsn' | 'internal' | 'role' | 'allowOwnAs' | 'interface' | 'importPolicy' | 'address'
 >;
 
+const nobody: readonly number[] = [];
+
 export function planImport(heard: PathAttributes, from: From, local: LocalFacts): ImportPlan {
   const near = onTheLink(heard, from);
   const refused = unusable(near, from, local);
@@ -57,7 +60,8 @@ export function planImport(heard: PathAttributes, from: From, local: LocalFacts)
   const judged = from.role === undefined ? { attributes: near } : importUnderRole(near, from.role, from.asn);
   if ('leak' in judged) return { refused: judged.leak };
   const { attributes } = judged;
-  const policy = from.importPolicy ?? acceptAll;
+  const policy = from.importPolicy;
+  if (policy === undefined) return { attributes, policy: acceptAll, candidates: nobody, rule: noRule };
   const candidates = narrow(policy, attributes, {
     peerType: from.internal ? 'iBGP' : 'eBGP',
     source: 'RemotePeers',
@@ -75,7 +79,7 @@ export function importRule(plan: ImportPlan, prefixes: PrefixWords, prefix: numb
 /** The attributes that a path is used with; undefined when the rule rejects it. */
 export function importUnder(plan: ImportPlan, rule: number, from: From): PathAttributes | undefined {
   if (plan.refused !== undefined) return undefined;
-  const attributes = applyRule(plan.policy, rule, plan.attributes);
+  const attributes = plan.policy === acceptAll ? plan.attributes : applyRule(plan.policy, rule, plan.attributes);
   // RFC 8326 §4.2: whatever policy made of it, the path of a router that is about to go is the last choice.
   if (attributes === undefined || from.internal || !hasCommunity(attributes, wellKnown.gracefulShutdown)) {
     return attributes;
