@@ -248,6 +248,15 @@ test('73: a peer that came up and went without a promise to return is not waited
   expect(stage.converged).toBe(1);
 });
 
+test('two that restart together do not wait for each other (RFC 4724 §4.1)', async () => {
+  const stage = await staged({ peers: [torA, torB] }, restarting);
+  const a = await stage.join('tor-a', [ipv4, restarts({ restarting: true })]);
+  const b = await stage.join('tor-b', [ipv4, keeps({ v4: true })]);
+  await b.endOfRib();
+  await stage.clock.advance(4 * second);
+  expect([stage.converged, a.news()]).toEqual([1, [`EoR ${v4}`]]);
+});
+
 test('73: a live peer that never says End-of-RIB holds us up no longer than the deferral time', async () => {
   const stage = await staged({ peers: [{ ...torA, holdSeconds: 0 }] }, restarting);
   await stage.join('tor-a', [ipv4, keeps({ v4: true })]);

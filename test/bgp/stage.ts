@@ -85,6 +85,8 @@ export class Stage {
           ...{ address, port, trouble: undefined, setPassword: nothing, setTtlSecurity: nothing },
           close: async () => {
             close();
+            // A real one takes a turn or two.
+            await settle(3);
           },
         };
       },
