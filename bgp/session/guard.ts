@@ -66,7 +66,7 @@ export class Guards {
       ([, value]) => value !== undefined,
     );
     if (now.length === 0) this.#protections.delete(prefix);
-    else this.#protections.set(prefix, Object.fromEntries(now) as Protection);
+    else this.#protections.set(prefix, Object.fromEntries(now));
   }
 
   of(address: Address): Protection {
