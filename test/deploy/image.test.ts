@@ -1,0 +1,129 @@
+// The image as it is built, and what it puts onto a host, each run in a root that has nothing else.
+import { createHash } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ociArchive } from '../../deploy/image/oci.ts';
+import { tar } from '../../deploy/image/tar.ts';
+
+const execute = promisify(execFile);
+const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
+const script = new URL('../../deploy/image/build.ts', import.meta.url).pathname;
+
+let scratch: string;
+let image: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'manx-image-test-'));
+  image = join(scratch, 'image');
+  await build('a');
+  await mkdir(image);
+  await execute('tar', ['-C', image, '-xf', join(scratch, 'a', 'rootfs.tar')]);
+}, 300_000);
+afterAll(() => rm(scratch, { recursive: true }));
+
+async function build(name: string): Promise<string> {
+  const { stdout } = await execute(process.execPath, [script, '--no-gzip', '--out', join(scratch, name)]);
+  return stdout;
+}
+
+/** Runs a program with a folder as its root, and nothing from here in its environment. */
+async function within(root: string, command: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+  const running = execute('chroot', [root, command, ...args], {
+    env: { PATH: `${process.env['PATH']}:/usr/sbin`, ...env },
+  });
+  running.child.stdin!.end('{"cniVersion":"1.0.0"}');
+  return (await running).stdout;
+}
+
+describe('the image', () => {
+  test('is the same to the last byte when it is built again', { timeout: 300_000 }, async () => {
+    await build('b');
+    const [a, b] = await Promise.all(['a', 'b'].map((name) => readFile(join(scratch, name, 'manx.oci.tar'))));
+    expect(sha256(b!)).toBe(sha256(a!));
+  });
+
+  test('is an OCI archive whose digests hold, with the reference where containerd looks for it', async () => {
+    const layout = join(scratch, 'layout');
+    await mkdir(layout);
+    await execute('tar', ['-C', layout, '-xf', join(scratch, 'a', 'manx.oci.tar')]);
+    const blob = async (digest: string): Promise<Buffer> => {
+      const content = await readFile(join(layout, 'blobs', digest.replace(':', '/')));
+      expect(`sha256:${sha256(content)}`).toBe(digest);
+      return content;
+    };
+    const parse = (content: Buffer): Json => JSON.parse(content.toString()) as Json;
+    interface Json {
+      readonly [name: string]: Json & Json[] & string;
+    }
+    const [entry] = parse(await readFile(join(layout, 'index.json')))['manifests']!;
+    expect(entry!['annotations']!['io.containerd.image.name']).toMatch(/^localhost\/manx:\d/);
+    const manifest = parse(await blob(entry!['digest']!));
+    const config = parse(await blob(manifest['config']!['digest']!));
+    const layer = await blob(manifest['layers']![0]!['digest']!);
+    expect(config['rootfs']!['diff_ids']).toEqual([`sha256:${sha256(layer)}`]);
+    expect(layer.equals(await readFile(join(scratch, 'a', 'rootfs.tar')))).toBe(true);
+  });
+
+  test('runs its programs in a root of its own', async () => {
+    expect(await within(image, '/usr/bin/manxd', ['--version'])).toMatch(/^manxd \d/);
+    expect(await within(image, '/usr/bin/manxctl', ['--version'])).toMatch(/^manxctl \d/);
+    expect(await within(image, '/usr/sbin/nft', ['--version'])).toMatch(/^nftables v/);
+    expect(await within(image, '/usr/sbin/ip', ['-j', 'link', 'show', 'lo'])).toContain('"ifname":"lo"');
+  });
+
+  test('has no shell', async () => {
+    const names = await readdir(image, { recursive: true });
+    expect(names).toContain('usr/bin/manxd');
+    expect(names.filter((name) => /\/(sh|bash|dash|busybox|nsenter)$/.test(name))).toEqual([]);
+  });
+});
+
+describe('what the init container installs', () => {
+  const install = async (host: string): Promise<string> => {
+    // As volumes would be: folders of the host, seen from inside the image.
+    await mkdir(join(image, 'host', host), { recursive: true });
+    return within(image, '/usr/bin/manx-install', [
+      ...['--opt', `/host/${host}/opt/manx`],
+      ...['--cni-bin', `/host/${host}/opt/cni/bin`],
+    ]);
+  };
+  const on = (host: string, path: string): string => join(image, 'host', host, path);
+
+  test('runs on a host that has nothing else', async () => {
+    await install('bare');
+    const answer = await within(on('bare', ''), '/opt/cni/bin/manx', [], { CNI_COMMAND: 'VERSION' });
+    expect(JSON.parse(answer)).toMatchObject({ supportedVersions: expect.arrayContaining(['1.0.0']) });
+    expect(await readdir(on('bare', ''))).toEqual(['opt']);
+  });
+
+  test('is left alone where it is there, and made whole where it is not', async () => {
+    await install('again');
+    expect(await install('again')).toMatch(/^manx-install: 0 of/);
+    const plugin = await readFile(on('again', 'opt/cni/bin/manx'));
+    await writeFile(on('again', 'opt/cni/bin/manx'), plugin.subarray(0, 100));
+    expect(await install('again')).toMatch(/^manx-install: 1 of/);
+    expect((await readFile(on('again', 'opt/cni/bin/manx'))).equals(plugin)).toBe(true);
+  });
+
+  test('replaces runtimes of before, but for the one that the plugin of before still runs by', async () => {
+    for (const name of ['rt-1', 'rt-2']) await mkdir(on('old', `opt/manx/${name}`), { recursive: true });
+    await mkdir(on('old', 'opt/cni/bin'), { recursive: true });
+    await writeFile(on('old', 'opt/cni/bin/manx'), '#!/opt/manx/rt-2/node\n');
+    await install('old');
+    const left = await readdir(on('old', 'opt/manx'));
+    expect(left).toEqual(['rt-2', expect.stringMatching(/^rt-\d+\.\d+\.\d+-[0-9a-f]{8}$/)]);
+    await install('old');
+    expect(await readdir(on('old', 'opt/manx'))).toHaveLength(1);
+  });
+});
+
+test('a compressed layer says nothing of when it was compressed', () => {
+  const layer = tar([{ path: 'a/b', kind: 'file', mode: 0o644, content: Buffer.from('b') }]);
+  const config = { reference: 'x:1', entrypoint: ['/a'], environment: {}, labels: {} };
+  const { archive } = ociArchive(config, layer);
+  expect(Buffer.concat(archive).indexOf(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]))).toBeGreaterThan(0);
+  expect(ociArchive(config, layer).digest).toBe(ociArchive(config, layer).digest);
+});
