@@ -16,7 +16,7 @@ export const kindNames: Readonly<Record<Kind, KindNames>> = {
   BGPPeer: { plural: 'bgppeers', short: ['bgpp'], written: 'by operators' },
   BGPFilter: { plural: 'bgpfilters', short: ['bgpf'], written: 'by operators' },
   IPReservation: { plural: 'ipreservations', short: ['ipr'], written: 'by operators' },
-  PeerOptions: { plural: 'peeroptions', short: ['po'], written: 'by operators' },
+  PeerOptions: { plural: 'peeroptions', short: ['peeropts'], written: 'by operators' },
   IPAMConfig: {
     plural: 'ipamconfigs',
     short: ['ipamconfiguration', 'ipamconfigurations'],
@@ -25,6 +25,18 @@ export const kindNames: Readonly<Record<Kind, KindNames>> = {
   IPAMBlock: { plural: 'ipamblocks', short: ['block', 'blocks'], written: 'by agents' },
   BlockAffinity: { plural: 'blockaffinities', short: ['affinity', 'affinities'], written: 'by agents' },
   IPAMHandle: { plural: 'ipamhandles', short: ['handle', 'handles'], written: 'by agents' },
+  FelixConfiguration: {
+    plural: 'felixconfigurations',
+    short: ['felixconfig', 'felixconfigs'],
+    written: 'by operators',
+  },
+  ClusterInformation: { plural: 'clusterinformations', short: ['clusterinfo'], written: 'by operators' },
+  KubeControllersConfiguration: {
+    plural: 'kubecontrollersconfigurations',
+    short: ['kubecontrollersconfig'],
+    written: 'by operators',
+  },
+  CalicoNodeStatus: { plural: 'caliconodestatuses', short: ['caliconodestatus'], written: 'by operators' },
 };
 
 export const kinds = Object.keys(kindNames) as readonly Kind[];

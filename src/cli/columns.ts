@@ -35,6 +35,7 @@ function columns({ defaultAsn }: Surroundings): AllColumns {
     ...bgpColumns,
     ...poolColumns,
     ...ipamColumns,
+    ...clusterColumns,
   };
 }
 
@@ -96,6 +97,24 @@ const ipamColumns: Pick<AllColumns, 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle'
   ],
   IPAMHandle: [
     { head: 'BLOCKS', cell: ({ spec }) => listText(Object.entries(spec.block).map(([cidr, n]) => `${cidr} (${n})`)) },
+  ],
+};
+
+type ClusterKind = 'FelixConfiguration' | 'ClusterInformation' | 'KubeControllersConfiguration' | 'CalicoNodeStatus';
+
+const clusterColumns: Pick<AllColumns, ClusterKind> = {
+  FelixConfiguration: [{ head: 'SETS', cell: ({ spec }) => listText(Object.keys(spec)) }],
+  ClusterInformation: [
+    { head: 'CLUSTERGUID', cell: ({ spec }) => spec.clusterGUID ?? UNSET },
+    { head: 'CLUSTERTYPE', cell: ({ spec }) => spec.clusterType ?? UNSET },
+    { head: 'CALICOVERSION', cell: ({ spec }) => spec.calicoVersion ?? UNSET },
+    { head: 'DATASTOREREADY', cell: ({ spec }) => String(spec.datastoreReady ?? UNSET) },
+  ],
+  KubeControllersConfiguration: [],
+  CalicoNodeStatus: [
+    { head: 'NODE', cell: ({ spec }) => spec.node },
+    { head: 'CLASSES', cell: ({ spec }) => listText(spec.classes) },
+    { head: 'INTERVAL', cell: ({ spec }) => String(spec.updatePeriodSeconds ?? UNSET) },
   ],
 };
 

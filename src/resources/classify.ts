@@ -15,7 +15,7 @@ export function classOf(address: Address): AddressClass {
 }
 
 /** No pod can have an address of these. */
-const unroutable = {
+export const unroutable = {
   loopback: ['127.0.0.0/8', '::1/128'],
   'link-local': ['169.254.0.0/16', 'fe80::/10'],
   multicast: ['224.0.0.0/4', 'ff00::/8'],

@@ -5,6 +5,7 @@ import type { Schema } from './schema.ts';
 import { bgpConfigurationSpec, checkBgpConfiguration } from './schemas/bgp.ts';
 import { checkFilter, filterSpec } from './schemas/filter.ts';
 import { affinitySpec, blockSpec, completeAffinity, handleSpec } from './schemas/ipam.ts';
+import { clusterInformationSpec, felixSpec, kubeControllersSpec } from './schemas/cluster.ts';
 import { nodeSpec } from './schemas/node.ts';
 import { checkPeer, peerSpec } from './schemas/peer.ts';
 import { checkPeerOptions, peerOptionsSpec } from './schemas/peer-options.ts';
@@ -16,6 +17,7 @@ import {
   poolSpec,
   reservationSpec,
 } from './schemas/pools.ts';
+import { calicoNodeStatusSpec } from './schemas/status.ts';
 import type { Kind, Kinds } from './types.ts';
 
 /** Paths are relative to the spec. */
@@ -47,6 +49,10 @@ const CALICO_STORED = 'crd.projectcalico.org/v1';
 const MANX = 'projectmanx.org/v1';
 
 const written = { apiVersions: [CALICO, CALICO_STORED], name: 'resourceName' } as const;
+const only = {
+  apiVersions: [CALICO, CALICO_STORED],
+  name: { only: /^default$/, says: 'is not default, and there is only that one' },
+} as const;
 const stored = { apiVersions: [CALICO_STORED, CALICO], name: 'any' } as const;
 
 export const kinds: { readonly [K in Kind]: KindDescription<K> } = {
@@ -63,16 +69,19 @@ export const kinds: { readonly [K in Kind]: KindDescription<K> } = {
   BGPFilter: { ...written, spec: filterSpec, check: checkFilter },
   IPReservation: { ...written, spec: reservationSpec },
   PeerOptions: { apiVersions: [MANX], name: 'resourceName', spec: peerOptionsSpec, check: checkPeerOptions },
-  IPAMConfig: {
-    apiVersions: [CALICO, CALICO_STORED],
-    alias: 'IPAMConfiguration',
-    name: { only: /^default$/, says: 'is not default, and there is only that one' },
-    spec: ipamConfigSpec,
-    check: checkIpamConfig,
-  },
+  IPAMConfig: { ...only, alias: 'IPAMConfiguration', spec: ipamConfigSpec, check: checkIpamConfig },
   IPAMBlock: { ...stored, spec: blockSpec },
   BlockAffinity: { ...stored, spec: affinitySpec, complete: completeAffinity },
   IPAMHandle: { ...stored, spec: handleSpec },
+  FelixConfiguration: {
+    ...written,
+    name: { only: /^(default|node\.[^\s/]{1,248})$/, says: 'is neither default nor node.<name of a node>' },
+    spec: felixSpec,
+    specOptional: true,
+  },
+  ClusterInformation: { ...only, spec: clusterInformationSpec, specOptional: true },
+  KubeControllersConfiguration: { ...only, spec: kubeControllersSpec, specOptional: true },
+  CalicoNodeStatus: { ...written, spec: calicoNodeStatusSpec },
 };
 
 export const kindList = Object.keys(kinds) as readonly Kind[];

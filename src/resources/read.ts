@@ -33,6 +33,8 @@ export function read(schema: Schema, value: unknown, path: Path, report: Report)
       return typeof value === 'boolean' ? value : refuse(path, report, `${shown(value)} is not true or false`);
     case 'booleanText':
       return readChoice(['true', 'false'], typeof value === 'boolean' ? String(value) : value, path, report);
+    case 'portRange':
+      return readPortRange(value, path, report);
     case 'list':
       return readList(schema, value, path, report);
     case 'map':
@@ -113,6 +115,16 @@ function asNumberOf(text: string): number {
   if (low === undefined) return Number.NaN;
   if (high === undefined) return Number(low);
   return Number(high) > 0xffff || Number(low) > 0xffff ? Number.NaN : Number(high) * 0x1_0000 + Number(low);
+}
+
+function readPortRange(value: unknown, path: Path, report: Report): number | string | undefined {
+  const [, first, last] = /^(\d{1,5}):(\d{1,5})$/.exec(String(value)) ?? [];
+  if (first === undefined) {
+    const isDigits = typeof value === 'string' && /^\d{1,5}$/.test(value);
+    return readInteger({ type: 'integer', min: 0, max: 65_535 }, isDigits ? Number(value) : value, path, report);
+  }
+  if (Number(first) <= Number(last) && Number(last) <= 65_535) return `${first}:${last}`;
+  return refuse(path, report, `${shown(value)} is not a range of ports (as in "1024:65535")`);
 }
 
 function readList(schema: Of<'list'>, value: unknown, path: Path, report: Report): unknown[] | undefined {

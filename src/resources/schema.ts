@@ -24,6 +24,8 @@ export type Schema =
   | { readonly type: 'map'; readonly keys?: Format; readonly values: Schema }
   /** `open`: unknown fields are kept, not refused. `exactlyOne`: of the fields. */
   | { readonly type: 'object'; readonly fields: Fields; readonly open?: true; readonly exactlyOne?: true }
+  /** A port, or "first:last" (Calico's numorstring.Port). */
+  | { readonly type: 'portRange' }
   | { readonly type: 'nullable'; readonly schema: Schema }
   /** Kept as it is: ours neither to check nor to use. */
   | { readonly type: 'any' };

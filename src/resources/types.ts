@@ -31,6 +31,10 @@ export type IPAMConfig = Resource<'IPAMConfig', IPAMConfigSpec>;
 export type IPAMBlock = Resource<'IPAMBlock', IPAMBlockSpec>;
 export type BlockAffinity = Resource<'BlockAffinity', BlockAffinitySpec>;
 export type IPAMHandle = Resource<'IPAMHandle', IPAMHandleSpec>;
+export type FelixConfiguration = Resource<'FelixConfiguration', FelixConfigurationSpec>;
+export type ClusterInformation = Resource<'ClusterInformation', ClusterInformationSpec>;
+export type KubeControllersConfiguration = Resource<'KubeControllersConfiguration', KubeControllersConfigurationSpec>;
+export type CalicoNodeStatus = Resource<'CalicoNodeStatus', CalicoNodeStatusSpec>;
 
 /** Every kind by its name: the store is typed by this. */
 export interface Kinds {
@@ -45,6 +49,10 @@ export interface Kinds {
   readonly IPAMBlock: IPAMBlock;
   readonly BlockAffinity: BlockAffinity;
   readonly IPAMHandle: IPAMHandle;
+  readonly FelixConfiguration: FelixConfiguration;
+  readonly ClusterInformation: ClusterInformation;
+  readonly KubeControllersConfiguration: KubeControllersConfiguration;
+  readonly CalicoNodeStatus: CalicoNodeStatus;
 }
 export type Kind = keyof Kinds;
 
@@ -227,4 +235,67 @@ export interface IPAMHandleSpec {
   /** Block CIDR → number of addresses. */
   readonly block: Readonly<Record<string, number>>;
   readonly deleted: boolean;
+}
+
+/** What of it is about routing; everything else that Felix knows is carried along untyped. */
+export interface FelixConfigurationSpec {
+  readonly programClusterRoutes?: string;
+  readonly deviceRouteProtocol?: number;
+  readonly routeRefreshInterval?: string;
+  readonly removeExternalRoutes?: boolean;
+  readonly routeSource?: string;
+  readonly routeSyncDisabled?: boolean;
+  readonly natOutgoingAddress?: string;
+  readonly natOutgoingExclusions?: string;
+  /** A port, or "first:last". */
+  readonly natPortRange?: number | string;
+  readonly vxlanPort?: number;
+  readonly vxlanVNI?: number;
+  readonly ipipMTU?: number;
+  readonly vxlanMTU?: number;
+  readonly mtuIfacePattern?: string;
+  readonly interfacePrefix?: string;
+  readonly ipv4NormalRoutePriority?: number;
+  readonly ipv6NormalRoutePriority?: number;
+  readonly ipv4ElevatedRoutePriority?: number;
+  readonly ipv6ElevatedRoutePriority?: number;
+  readonly liveMigrationRouteConvergenceTime?: string;
+  readonly serviceLoopPrevention?: string;
+  readonly endpointStatusPathPrefix?: string;
+  readonly healthEnabled?: boolean;
+  readonly healthHost?: string;
+  readonly healthPort?: number;
+  readonly prometheusMetricsEnabled?: boolean;
+  readonly prometheusMetricsHost?: string;
+  readonly prometheusMetricsPort?: number;
+  readonly wireguardEnabled?: boolean;
+  readonly wireguardEnabledV6?: boolean;
+  readonly bpfEnabled?: boolean;
+}
+
+export interface ClusterInformationSpec {
+  readonly clusterGUID?: string;
+  /** "k8s,kdd". */
+  readonly clusterType?: string;
+  /** calicoctl refuses to talk to a cluster of another version than its own; absent: it does not look. */
+  readonly calicoVersion?: string;
+  readonly datastoreReady?: boolean;
+  readonly variant?: string;
+}
+
+/** Calico's controllers are not ours; its `ipam check` wants the object. */
+export interface KubeControllersConfigurationSpec {
+  readonly controllers: Readonly<Record<string, unknown>>;
+  readonly healthChecks?: string;
+  readonly logSeverityScreen?: string;
+  readonly etcdV3CompactionPeriod?: string;
+  readonly prometheusMetricsPort?: number;
+  readonly debugProfilePort?: number;
+}
+
+export interface CalicoNodeStatusSpec {
+  readonly node: string;
+  readonly classes?: readonly ('Agent' | 'BGP' | 'Routes')[];
+  /** 0: once. */
+  readonly updatePeriodSeconds?: number;
 }

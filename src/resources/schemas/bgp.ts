@@ -57,7 +57,7 @@ export const bgpConfigurationSpec = object({
 } satisfies FieldsOf<BGPConfigurationSpec>);
 
 /** What a node's own BGPConfiguration may say; Calico fills the aggregation in by itself. */
-const ofOneNode = ['listenPort', 'logSeverityScreen', 'prefixAdvertisements', 'serviceLoadBalancerAggregation'];
+export const ofOneNode = ['listenPort', 'logSeverityScreen', 'prefixAdvertisements', 'serviceLoadBalancerAggregation'];
 
 export function checkBgpConfiguration(
   spec: Partial<BGPConfigurationSpec>,

@@ -56,7 +56,12 @@ export const peerOptionsSpec = object({
 } satisfies FieldsOf<PeerOptionsSpec>);
 
 /** What a duration must lie between, in seconds. */
-const bounds: readonly { readonly path: Path; readonly min: number; readonly max: number; readonly orZero?: true }[] = [
+export const bounds: readonly {
+  readonly path: Path;
+  readonly min: number;
+  readonly max: number;
+  readonly orZero?: true;
+}[] = [
   // RFC 4271 §4.2: zero, or at least three seconds, in 16 bits.
   { path: ['holdTime'], min: 3, max: 0xffff, orZero: true },
   { path: ['connectRetryTime'], min: 1, max: 0xffff },

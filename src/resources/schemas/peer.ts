@@ -31,7 +31,7 @@ export const peerSpec = object({
 } satisfies FieldsOf<BGPPeerSpec>);
 
 /** Pairs that contradict each other. */
-const exclusive = [
+export const exclusive = [
   ['node', 'nodeSelector'],
   ['peerIP', 'peerSelector'],
   ['peerSelector', 'asNumber'],
