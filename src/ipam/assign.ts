@@ -3,6 +3,9 @@
 // A round: look what the handles hold already (so that a repeated request gets the same addresses, and a write that
 // succeeded unheard is seen); plan; write the handles; compare-and-swap the blocks. Requests whose block was changed
 // by somebody else go into the next round. All or nothing: a request that fails gives back what it got in passing.
+//
+// The first round is a quick one: it reads nothing that agents write, and goes by what this process knows of its blocks.
+// It can serve a request and never refuse one: whatever does not work out goes into a thorough round.
 import { type Address, type Family, type Prefix, addressAt, familyOf } from '#ip';
 import type { AddressRequest } from '../../cni/port.ts';
 import type { IPAMBlock, IPAMHandle } from '../resources/types.ts';
@@ -38,12 +41,11 @@ interface Work {
 /** Serves requests of different handles. Never rejects: the errors are in the answers, in the order of the requests. */
 export async function assignBatch(site: Site, requests: readonly AddressRequest[]): Promise<Outcome[]> {
   const works = requests.map((request) => newWork(site, request));
-  for (let attempt = 1; attempt <= TRIALS && works.some(isOpen); attempt++) {
-    if (attempt > 1) await site.pause(attempt - 1);
-    const open = works.filter(isOpen);
-    await round(site, open).catch((error: unknown) => {
-      for (const work of open.filter(isOpen)) fail(work, error);
-    });
+  const known = site.known.ownBlocks();
+  if (known !== undefined) await attempt(site, works, known);
+  for (let trial = 1; trial <= TRIALS && works.some(isOpen); trial++) {
+    if (trial > 1) await site.pause(trial - 1);
+    await attempt(site, works.filter(isOpen));
   }
   for (const work of works.filter(isOpen)) {
     fail(work, new IpamError('contended', `the blocks kept changing during ${TRIALS} attempts; try again`));
@@ -51,30 +53,53 @@ export async function assignBatch(site: Site, requests: readonly AddressRequest[
   return Promise.all(works.map((work) => finish(site, work)));
 }
 
-/** @throws StoreError, IpamError: then nothing is decided for the requests that are still open */
-async function round(site: Site, works: readonly Work[]): Promise<void> {
-  const [settings, own] = await Promise.all([readSettings(site.store), settledBlocks(site)]);
-  await Promise.all(works.map((work) => guarded(work, () => look(site, work, own))));
-  const desk = new Desk(site, settings, own);
+async function attempt(site: Site, works: readonly Work[], known?: readonly IPAMBlock[]): Promise<void> {
+  await round(site, works, known).catch((error: unknown) => {
+    for (const work of works.filter(isOpen)) fail(work, error);
+  });
+}
+
+/**
+ * @param known the node's blocks, for a quick round
+ * @throws StoreError, IpamError: then nothing is decided for the requests that are still open
+ */
+async function round(site: Site, works: readonly Work[], known: readonly IPAMBlock[] | undefined): Promise<void> {
+  const [settings, own] = await Promise.all([readSettings(site.store), known ?? settledBlocks(site)]);
+  if (known !== undefined) for (const work of works) see(work, site.known.handle(work.request.handle), own);
+  else await Promise.all(works.map((work) => guarded(work, () => look(site, work, own))));
+  const desk = new Desk(site, settings, own, known === undefined ? 'everywhere' : 'own blocks');
   // One after the other: each sees what the ones before it took.
-  for (const work of works.filter(isOpen)) await guarded(work, () => plan(desk, work));
-  await Promise.all(works.filter(isOpen).map((work) => guarded(work, () => announce(site, work))));
+  for (const work of works.filter(isOpen)) {
+    if (known === undefined) await guarded(work, () => plan(desk, work));
+    else if (isAllAtHand(work, own)) await plan(desk, work).catch(() => undefined);
+  }
+  const planned = works.filter((work) => isOpen(work) && work.picks.length > 0);
+  await Promise.all(planned.map((work) => guarded(work, () => announce(site, work))));
   await Promise.all(desk.drafts().map((draft) => commit(site, desk, draft, works)));
   for (const work of works.filter(isOpen)) concludeIfServed(work);
 }
 
 /** Finds out what the handle holds already. */
 async function look(site: Site, work: Work, own: readonly IPAMBlock[]): Promise<void> {
-  const { handle } = work.request;
-  work.handle = await getHandle(site.store, handle);
+  const handle = await getHandle(site.store, work.request.handle);
   const ownCidrs = new Set(own.map(({ spec }) => spec.cidr));
-  const foreign = blocksOf(work.handle).filter((cidr) => !ownCidrs.has(cidr));
+  const foreign = blocksOf(handle).filter((cidr) => !ownCidrs.has(cidr));
   const named = await Promise.all(foreign.map((cidr) => getBlock(site.store, cidr)));
-  const candidates = [...own, ...named.filter((block) => block !== undefined)];
+  see(work, handle, [...own, ...named.filter((block) => block !== undefined)]);
+}
+
+function see(work: Work, present: IPAMHandle | undefined, candidates: readonly IPAMBlock[]): void {
+  const { handle } = work.request;
+  work.handle = present;
   work.blocks = candidates.filter(({ spec }) => holdingsOf(spec, handle).length > 0);
   work.held = work.blocks.flatMap(({ spec }) => holdingsOf(spec, handle).map(({ address }) => address));
   work.picks = [];
   concludeIfServed(work);
+}
+
+/** Whether the handle holds nothing outside these blocks, as far as it is known; if it does, it may be served already. */
+function isAllAtHand({ handle }: Work, own: readonly IPAMBlock[]): boolean {
+  return blocksOf(handle).every((cidr) => own.some(({ spec }) => spec.cidr === cidr));
 }
 
 async function plan(desk: Desk, work: Work): Promise<void> {

@@ -25,10 +25,13 @@ import {
   withSpec,
 } from './data.ts';
 import { IpamError } from './error.ts';
+import type { Known } from './known.ts';
 
 /** A node at the store. */
 export interface Site {
   readonly store: Store;
+  /** What came by at `store`. */
+  readonly known: Known;
   readonly node: string;
   /** ms since the epoch. */
   readonly now: () => number;
@@ -71,20 +74,25 @@ export async function settle(site: Site, cidr: Prefix): Promise<IPAMBlock | unde
 
 /** The affinities of this node, in whatever state. */
 export async function ownAffinities(site: Site): Promise<BlockAffinity[]> {
-  const affinities = await listLive(site.store, 'BlockAffinity');
-  return affinities.filter(({ spec }) => spec.node === site.node && spec.type === 'host');
+  const affinities = await listLive(site.store, 'BlockAffinity', { node: site.node });
+  return affinities.filter(({ spec }) => spec.type === 'host');
 }
 
 /** The blocks of this node; what was interrupted is brought to an end on the way. @throws StoreError, IpamError */
 export async function settledBlocks(site: Site): Promise<IPAMBlock[]> {
+  const affinities = await ownAffinities(site);
+  const confirmed = new Set(affinities.filter(({ spec }) => spec.state === 'confirmed').map(({ spec }) => spec.cidr));
+  // The list may be older than our own last claim.
+  const cidrs = [...affinities, ...site.known.lastSeen()].map(({ spec }) => spec.cidr);
   const blocks = await Promise.all(
-    (await ownAffinities(site)).map(async (affinity) => {
-      const block = await getBlock(site.store, affinity.spec.cidr);
-      const settled = affinity.spec.state === 'confirmed' && isMine(site, block);
-      return settled ? block : settle(site, affinity.spec.cidr);
+    [...new Set(cidrs)].map(async (cidr) => {
+      const block = await getBlock(site.store, cidr);
+      return confirmed.has(cidr) && isMine(site, block) ? block : settle(site, cidr);
     }),
   );
-  return blocks.filter((block) => block !== undefined);
+  const own = blocks.filter((block) => block !== undefined);
+  site.known.allAre(own);
+  return own;
 }
 
 /** Whether the block is empty and has rested long enough for another node to take it over. */

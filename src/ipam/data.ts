@@ -11,7 +11,7 @@ import type {
   IPAMHandle,
   Kinds,
 } from '../resources/types.ts';
-import { type Store, StoreError, type StoreErrorCode } from '../store/port.ts';
+import { type Store, StoreError, type StoreErrorCode, type Where } from '../store/port.ts';
 import { affinityLabels, affinityName, blockName, handleName } from '../resources/names.ts';
 
 const API_VERSION = 'crd.projectcalico.org/v1';
@@ -20,8 +20,8 @@ const API_VERSION = 'crd.projectcalico.org/v1';
 export type DataKind = 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle';
 
 /** Everything that is not half deleted. */
-export async function listLive<K extends DataKind>(store: Store, kind: K): Promise<Kinds[K][]> {
-  return (await store.list(kind)).filter((resource) => !isHalfDeleted(resource));
+export async function listLive<K extends DataKind>(store: Store, kind: K, where?: Where): Promise<Kinds[K][]> {
+  return (await store.list(kind, where)).filter((resource) => !isHalfDeleted(resource));
 }
 
 export async function getBlock(store: Store, cidr: Prefix): Promise<IPAMBlock | undefined> {
@@ -100,6 +100,7 @@ async function getLive<K extends DataKind>(store: Store, kind: K, name: string):
   return resource !== undefined && isHalfDeleted(resource) ? undefined : resource;
 }
 
-function isHalfDeleted(resource: Kinds[DataKind]): boolean {
+/** Marked for deletion by Calico, and not deleted yet. */
+export function isHalfDeleted(resource: Kinds[DataKind]): boolean {
   return String(resource.spec.deleted) === 'true';
 }

@@ -32,17 +32,22 @@ export interface Wish {
   readonly namespace?: string | undefined;
 }
 
+/** Where to look: with "own blocks" nothing is read, and what is not there is an error that says nothing. */
+export type Reach = 'own blocks' | 'everywhere';
+
 export class Desk {
   readonly #site: Site;
   readonly #settings: Settings;
   readonly #reserved: (address: Address) => boolean;
+  readonly #reach: Reach;
   readonly #drafts = new Map<Prefix, Draft>();
   /** Every block there is; read when the node's own are full. */
   #all: readonly IPAMBlock[] | undefined;
 
   /** @param own the node's own blocks */
-  constructor(site: Site, settings: Settings, own: readonly IPAMBlock[]) {
+  constructor(site: Site, settings: Settings, own: readonly IPAMBlock[], reach: Reach) {
     this.#site = site;
+    this.#reach = reach;
     this.#settings = settings;
     this.#reserved = reservedBy(settings.reserved);
     for (const block of own) this.#draft(block);
@@ -104,6 +109,7 @@ export class Desk {
   }
 
   async #pickNew(family: Family, pools: readonly IPPool[], owner: Owner): Promise<Pick> {
+    this.#assertReach();
     const { config } = this.#settings;
     while (config.autoAllocateBlocks && this.#ownCount(family) < blockLimit(config)) {
       const block = (await this.#claim(pools)) ?? (await this.#reclaim(pools));
@@ -153,6 +159,7 @@ export class Desk {
   }
 
   async #blockFor(address: Address, cidr: Prefix): Promise<IPAMBlock> {
+    this.#assertReach();
     const present = await getBlock(this.#site.store, cidr);
     if (present !== undefined) return present;
     if (!this.#settings.config.autoAllocateBlocks) {
@@ -169,6 +176,10 @@ export class Desk {
     if (host === this.#site.node || !this.#settings.config.strictAffinity) return;
     const owner = host ?? block.affinity ?? 'nobody';
     throw new IpamError('limit', `${address} is in a block of ${owner}, and strictAffinity forbids borrowing`);
+  }
+
+  #assertReach(): void {
+    if (this.#reach === 'own blocks') throw new IpamError('contended', 'not in the blocks that are at hand');
   }
 
   async #blocks(): Promise<readonly IPAMBlock[]> {

@@ -43,11 +43,18 @@ export async function writeHandle(
   return (await ifUnchanged(write)) !== undefined;
 }
 
-/** Makes the handle say what the blocks that it names say. @throws StoreError, IpamError 'contended' */
+/**
+ * Makes the handle say what the blocks that it names say. What is known of them is enough for the first trial: only this
+ * node gives something out under its handles, and it writes the handle first.
+ * @throws StoreError, IpamError 'contended'
+ */
 export async function tidyHandle(site: Site, handle: string): Promise<void> {
   for (let attempt = 1; attempt <= TRIALS; attempt++) {
-    const present = await getHandle(site.store, handle);
-    const blocks = await Promise.all(blocksOf(present).map((cidr) => getBlock(site.store, cidr)));
+    const known = attempt === 1 ? site.known : undefined;
+    const present = known?.handle(handle) ?? (await getHandle(site.store, handle));
+    const blocks = await Promise.all(
+      blocksOf(present).map(async (cidr) => known?.block(cidr) ?? getBlock(site.store, cidr)),
+    );
     const counts = countHoldings(
       blocks.filter((block) => block !== undefined),
       handle,

@@ -10,6 +10,7 @@ import { type Collected, type Live, collect, reconcile } from './collect.ts';
 import { getBlock, listLive } from './data.ts';
 import { IpamError } from './error.ts';
 import { tidyHandle } from './handles.ts';
+import { Known } from './known.ts';
 import { createLane } from './lane.ts';
 import { type AddressRelease, releaseFrom } from './release.ts';
 import { readSettings } from './settings.ts';
@@ -59,8 +60,10 @@ export interface Ipam {
 }
 
 export function createIpam(ports: IpamPorts): Ipam {
-  const { store, node } = ports;
-  const site: Site = { store, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
+  const { node } = ports;
+  const known = new Known(ports.store, node);
+  const { store } = known;
+  const site: Site = { store, known, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
   const lane = createLane(site, explain);
   return {
     assign: async (request) => ({ addresses: await lane.assign(request) }),
@@ -78,7 +81,9 @@ export function createIpam(ports: IpamPorts): Ipam {
 
 async function announcedBlocks(site: Site): Promise<OwnBlock[]> {
   const confirmed = (await ownAffinities(site)).filter(({ spec }) => spec.state === 'confirmed');
-  const blocks = await Promise.all(confirmed.map(({ spec }) => getBlock(site.store, spec.cidr)));
+  const blocks = await Promise.all(
+    confirmed.map(async ({ spec }) => site.known.block(spec.cidr) ?? getBlock(site.store, spec.cidr)),
+  );
   return blocks.flatMap((block) => {
     if (block === undefined || hostOf(block.spec) !== site.node) return [];
     const inUse = usedCount(block.spec);

@@ -49,14 +49,23 @@ export async function releaseFrom(
   choose: (block: IPAMBlockSpec) => readonly Release[],
 ): Promise<readonly number[]> {
   for (let attempt = 1; attempt <= TRIALS; attempt++) {
-    const block = await getBlock(site.store, cidr);
-    const ordinals = block === undefined ? [] : releasable(block.spec, choose(block.spec));
-    if (block === undefined || ordinals.length === 0) return [];
+    const known = attempt === 1 ? site.known.block(cidr) : undefined;
+    const plan = planRelease(known, choose) ?? planRelease(await getBlock(site.store, cidr), choose);
+    if (plan === undefined) return [];
+    const { block, ordinals } = plan;
     const spec = cooldown > 0 ? rest(block.spec, ordinals, site.now()) : free(block.spec, ordinals);
     if (await writeOrDrop(site, block, nextRevision(spec))) return ordinals;
     await site.pause(attempt);
   }
   throw new IpamError('contended', `the block ${cidr} kept changing while addresses were given back; try again`);
+}
+
+function planRelease(
+  block: IPAMBlock | undefined,
+  choose: (block: IPAMBlockSpec) => readonly Release[],
+): { readonly block: IPAMBlock; readonly ordinals: readonly number[] } | undefined {
+  const ordinals = block === undefined ? [] : releasable(block.spec, choose(block.spec));
+  return block === undefined || ordinals.length === 0 ? undefined : { block, ordinals };
 }
 
 /** How long an address rests after its release. @throws StoreError */
@@ -82,7 +91,7 @@ async function findBlocks(
   await Promise.all(
     handles.map(async (handle) => {
       try {
-        const present = await getHandle(site.store, handle);
+        const present = site.known.handle(handle) ?? (await getHandle(site.store, handle));
         const blocks = present === undefined ? await own() : blocksOf(present);
         for (const cidr of blocks) byBlock.set(cidr, [...(byBlock.get(cidr) ?? []), handle]);
       } catch (error) {

@@ -10,7 +10,7 @@ import { type DataKind, Datastore, dataKinds, isDataKind } from './datastore.ts'
 import { codeOf, realDisk } from './disk.ts';
 import { leaveHint } from './hints.ts';
 import { ContentionError, type Objects, createObjects } from './objects.ts';
-import { type Store, StoreError, type StoreStatus } from './port.ts';
+import { type Store, StoreError, type StoreStatus, type Where, isWanted } from './port.ts';
 import { Pulse } from './pulse.ts';
 import { type FolderWatch, watchFolder } from './watch.ts';
 
@@ -89,10 +89,11 @@ class FileStore implements Store, AsyncDisposable {
     this.running = this.keepLooking();
   }
 
-  list<K extends Kind>(kind: K): Promise<readonly Kinds[K][]> {
-    return this.attempt<readonly Kinds[Kind][]>(() =>
+  async list<K extends Kind>(kind: K, where?: Where): Promise<readonly Kinds[K][]> {
+    const all = await this.attempt<readonly Kinds[Kind][]>(() =>
       isDataKind(kind) ? this.datastore.list(kind) : Promise.resolve(this.configuration.list(kind)),
-    ) as Promise<readonly Kinds[K][]>;
+    );
+    return all.filter((resource) => isWanted(resource, where)) as readonly Kinds[Kind][] as readonly Kinds[K][];
   }
 
   get<K extends Kind>(kind: K, name: string): Promise<Kinds[K] | undefined> {

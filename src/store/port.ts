@@ -4,8 +4,13 @@
 import type { Kind, Kinds } from '../resources/types.ts';
 
 export interface Store {
-  /** All of a kind, ordered by name. */
-  list<K extends Kind>(kind: K): Promise<readonly Kinds[K][]>;
+  /**
+   * All of a kind, ordered by name; with `where`, only what it says. What operators write, and the affinities of one
+   * node, may be as old as the last hint: a reading that is kept up to date and costs no request. Anything else that
+   * agents write (blocks, handles, all affinities) is the store's present word.
+   */
+  list<K extends Kind>(kind: K, where?: Where): Promise<readonly Kinds[K][]>;
+  /** Of what agents write always the store's present word; of what operators write perhaps as old as the last hint. */
   get<K extends Kind>(kind: K, name: string): Promise<Kinds[K] | undefined>;
   /** @throws StoreError 'exists' when there is one of that name. */
   create<K extends Kind>(kind: K, resource: Kinds[K]): Promise<Kinds[K]>;
@@ -19,6 +24,17 @@ export interface Store {
    */
   watch(kinds: readonly Kind[], look: () => void): () => void;
   status(): StoreStatus;
+}
+
+/** Narrows a list down. */
+export interface Where {
+  /** For BlockAffinity, which carries its node in a label: only those of this node. */
+  readonly node?: string;
+}
+
+/** Whether the resource is what `where` asks for. */
+export function isWanted(resource: Kinds[Kind], where: Where | undefined): boolean {
+  return where?.node === undefined || resource.kind !== 'BlockAffinity' || resource.spec.node === where.node;
 }
 
 export interface StoreStatus {

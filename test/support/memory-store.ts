@@ -2,7 +2,7 @@
 // out. Around it, nodes that die at a chosen call, and stores that fail or dawdle.
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Kind, Kinds } from '../../src/resources/types.ts';
-import { type Store, StoreError, type StoreStatus } from '../../src/store/port.ts';
+import { type Store, StoreError, type StoreStatus, isWanted } from '../../src/store/port.ts';
 
 export interface MemoryStore extends Store {
   /** Puts resources in, over whatever is there. */
@@ -62,9 +62,10 @@ export function createMemoryStore(...resources: readonly Kinds[Kind][]): MemoryS
     seed(...seeds) {
       for (const resource of seeds) put(resource.kind, resource as never);
     },
-    async list(kind) {
-      await note('list', kind);
-      const byName = [...table(kind).values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    async list(kind, where) {
+      await note('list', kind, where?.node && `of ${where.node}`);
+      const wanted = [...table(kind).values()].filter((resource) => isWanted(resource, where));
+      const byName = wanted.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
       return structuredClone(byName) as never;
     },
     async get(kind, name) {
@@ -113,7 +114,7 @@ export function seenThrough(
     return result;
   };
   return {
-    list: (kind) => wrap({ verb: 'list', kind, name: '' }, () => store.list(kind)),
+    list: (kind, where) => wrap({ verb: 'list', kind, name: '' }, () => store.list(kind, where)),
     get: (kind, name) => wrap({ verb: 'get', kind, name }, () => store.get(kind, name)),
     create: (kind, resource) =>
       wrap({ verb: 'create', kind, name: resource.metadata.name }, () => store.create(kind, resource)),

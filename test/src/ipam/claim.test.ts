@@ -12,6 +12,7 @@ import {
 } from '../../../src/ipam/claim.ts';
 import { allocate, nextRevision } from '../../../src/ipam/block.ts';
 import { getAffinity, getBlock } from '../../../src/ipam/data.ts';
+import { Known } from '../../../src/ipam/known.ts';
 import type { Store } from '../../../src/store/port.ts';
 import { type StoreCall, createMemoryStore, seenThrough } from '../../support/memory-store.ts';
 
@@ -19,7 +20,8 @@ const CIDR = parsePrefix('10.82.0.0/30');
 const NOW = Date.parse('2026-11-21T04:00:00Z');
 
 function site(node: string, store: Store, now = NOW): Site {
-  return { store, node, now: () => now, pause: async () => {} };
+  const known = new Known(store, node);
+  return { store: known.store, known, node, now: () => now, pause: async () => {} };
 }
 
 /** The store, with something that happens once, just before a certain call. */
