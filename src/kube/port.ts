@@ -43,7 +43,8 @@ export type PatchType = 'merge' | 'strategic' | 'json' | 'apply';
 
 /**
  * Requests to the API server. Each of them fails with a {@link KubeError} and with nothing else, within a bounded time,
- * and is never repeated here: whether a write that was cut short has happened, only its caller can find out.
+ * and is repeated here only where the server says that it has not looked at it (401 with credentials read anew, 429):
+ * whether a write that was cut short has happened, only its caller can find out.
  */
 export interface KubeClient {
   get<T extends KubeObject>(path: ResourcePath, name: string): Promise<T | undefined>;
@@ -55,7 +56,15 @@ export interface KubeClient {
   patch<T extends KubeObject>(
     path: ResourcePath,
     name: string,
-    patch: { readonly type: PatchType; readonly body: unknown; readonly subresource?: 'status' },
+    patch: {
+      readonly type: PatchType;
+      readonly body: unknown;
+      readonly subresource?: 'status';
+      /** Who applies, for 'apply'. */
+      readonly fieldManager?: string;
+      /** 'apply' takes over fields of other managers. */
+      readonly force?: boolean;
+    },
   ): Promise<T>;
   /** Deletes exactly this object: its uid and resourceVersion, where given, are preconditions. */
   delete(path: ResourcePath, name: string, only?: { uid?: string; resourceVersion?: string }): Promise<void>;
@@ -74,11 +83,18 @@ export class KubeError extends Error {
   readonly code: KubeErrorCode;
   /** HTTP status, if there was an answer. */
   readonly status: number | undefined;
+  /** How long the server asks us to wait. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: KubeErrorCode, message: string, options?: { readonly status?: number; readonly cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+  constructor(
+    code: KubeErrorCode,
+    message: string,
+    options: { readonly status?: number; readonly retryAfterMs?: number; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.status = options?.status;
+    this.status = options.status;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 
@@ -101,5 +117,15 @@ export interface ReflectionStatus {
   readonly items: number;
 }
 
+export interface ReflectOptions<T extends KubeObject> extends ListOptions {
+  /**
+   * What of an object is held (`metadata` belongs to it; managedFields never do). A change of anything else is no reason
+   * to look: nodes and pods change all the time.
+   */
+  readonly keep?: (object: T) => T;
+  /** What is held until the first list: as known from an earlier run. */
+  readonly before?: readonly T[];
+}
+
 /** Starts a reflection: list by pages, watch with bookmarks, resume, and list anew only where nothing else helps. */
-export type Reflect = <T extends KubeObject>(path: ResourcePath, options?: ListOptions) => Reflection<T>;
+export type Reflect = <T extends KubeObject>(path: ResourcePath, options?: ReflectOptions<T>) => Reflection<T>;
