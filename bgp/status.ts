@@ -26,6 +26,8 @@ export interface PeerStatus {
   readonly since: number;
   /** Why the session is not up, or what it is doing about it, in words; absent when Established. */
   readonly reason?: string;
+  /** Why it is not up, and nothing of what is done about it: the same from try to try while the world is the same. */
+  readonly cause?: string;
   readonly passive: boolean;
   readonly local?: { readonly address: Address; readonly port: number };
   readonly remote?: { readonly address: Address; readonly port: number; readonly openedBy: 'us' | 'peer' };

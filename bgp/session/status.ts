@@ -35,6 +35,7 @@ export interface StatusSource {
 export function statusOf(source: StatusSource): SessionStatus {
   const { wish, attempt, journal } = source;
   const reason = reasonFor(source);
+  const cause = causeOf(source);
   const { connection, theirs } = attempt;
   return {
     name: wish.name,
@@ -45,6 +46,7 @@ export function statusOf(source: StatusSource): SessionStatus {
     state: names[attempt.state.name],
     since: attempt.since + aheadOf(source.clock),
     ...(reason !== undefined && { reason }),
+    ...(cause !== undefined && { cause }),
     passive: wish.passive,
     ...(connection && { local: connection.local, remote: { ...connection.remote, openedBy: connection.openedBy } }),
     localAsn: localAsnOf(wish, source.speaker),
@@ -71,6 +73,11 @@ function timersOf({ timers }: Attempt): PeerStatus['timers'] {
 
 function nextTry(timers: Attempt['timers']): TimerStatus | undefined {
   return timers.read('rest') ?? timers.read('connectRetry');
+}
+
+function causeOf({ attempt, journal, barred }: StatusSource): string | undefined {
+  if (barred !== undefined) return barred;
+  return attempt.state.name === 'established' ? undefined : journal.errors[0]?.text;
 }
 
 /** Why the session is not up, and what it does about it. */

@@ -8,8 +8,14 @@ import { type AgentStatus, type Health, endpointText } from './status.ts';
  * down is none either.
  */
 export function assess(status: Omit<AgentStatus, 'health'>, now: number): Health {
-  const reasons = [
-    ...sessionReasons(status, now),
+  const reasons = reasonsOf(status, (since) => durationText(now - since));
+  return { state: reasons.length === 0 ? 'good' : 'degraded', reasons };
+}
+
+/** @param forHowLong absent: no reason says since when, so that it stays the same while nothing else changes */
+export function reasonsOf(status: Omit<AgentStatus, 'health'>, forHowLong?: (since: number) => string): string[] {
+  return [
+    ...sessionReasons(status, forHowLong),
     ...(status.bgp?.listening ?? []).flatMap(({ address, port, error }) =>
       error === undefined ? [] : [`not listening on ${endpointText(address, port)}: ${error}`],
     ),
@@ -19,19 +25,25 @@ export function assess(status: Omit<AgentStatus, 'health'>, now: number): Health
     ...(status.troubles.length > 0
       ? [`${countText(status.troubles.length, 'wish', 'wishes')} of the configuration cannot be met`]
       : []),
-    ...status.failures.map(({ doing, since, error }) => `${doing} fails for ${durationText(now - since)}: ${error}`),
+    ...status.failures.map(
+      ({ doing, since, error }) => `${doing} fails${forHowLong ? ` for ${forHowLong(since)}` : ''}: ${error}`,
+    ),
   ];
-  return { state: reasons.length === 0 ? 'good' : 'degraded', reasons };
 }
 
 const NAMED_AT_MOST = 3;
 
-function sessionReasons({ bgp, shutDown }: Omit<AgentStatus, 'health'>, now: number): string[] {
+function sessionReasons(
+  { bgp, shutDown }: Omit<AgentStatus, 'health'>,
+  forHowLong?: (since: number) => string,
+): string[] {
   if (bgp === undefined) return ['no BGP: the configuration does not say who this node is'];
   const wanted = bgp.peers.filter((peer) => !shutDown.includes(peer.name));
   const down = wanted.filter((peer) => peer.state !== 'Established');
   if (down.length === 0) return [];
-  const named = down.slice(0, NAMED_AT_MOST).map((peer) => `${peer.name}, ${durationText(now - peer.since)}`);
+  const named = down
+    .slice(0, NAMED_AT_MOST)
+    .map(({ name, since }) => (forHowLong ? `${name}, ${forHowLong(since)}` : name));
   const more = down.length > named.length ? `; and ${down.length - named.length} more` : '';
   return [`${down.length} of ${countText(wanted.length, 'session')} down (${named.join('; ')}${more})`];
 }

@@ -1,6 +1,6 @@
 // What the agent says about itself: plain data, the same for `manxctl`, the API and tests.
 import type { Address, Prefix } from '#ip';
-import type { SpeakerStatus } from '../../bgp/status.ts';
+import type { PeerStatus, SpeakerStatus } from '../../bgp/status.ts';
 import type { FibStatus } from '../../fib/route.ts';
 import type { Problem, StoreStatus } from '../store/port.ts';
 
@@ -54,6 +54,13 @@ export interface Failure {
   readonly doing: string;
   readonly since: number;
   readonly error: string;
+}
+
+/** "fe80::1%eth1": a link-local address means nothing without its link. "eth1" alone: nobody has been found there yet. */
+export function addressText({ address, interface: link }: Pick<PeerStatus, 'address' | 'interface'>): string {
+  if (link === undefined) return address;
+  if (address === '::') return link;
+  return /^fe[89ab]/.test(address) ? `${address}%${link}` : address;
 }
 
 /** How an address is written beside a port: "10.0.0.1:179", "[fd00::1]:179". */

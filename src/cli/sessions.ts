@@ -1,7 +1,7 @@
 // The table of sessions, shared by `node status` and `bgp peers`. Pure.
 import { familyOf } from '#ip';
 import type { FamilyStatus, PeerStatus } from '../../bgp/status.ts';
-import { endpointText } from '../agent/status.ts';
+import { addressText, endpointText } from '../agent/status.ts';
 import { familyText } from '../api/views.ts';
 import { agoText, countText, durationText } from '../text.ts';
 import type { Paint } from './paint.ts';
@@ -63,13 +63,6 @@ function peerText(peer: SessionRow): string {
   return remote === undefined || remote.openedBy === 'peer' || remote.port === 179
     ? addressText(peer)
     : endpointText(address, remote.port);
-}
-
-/** "fe80::1%eth1": a link-local address means nothing without its link. "eth1" alone: nobody has been found there yet. */
-export function addressText({ address, interface: link }: Pick<PeerStatus, 'address' | 'interface'>): string {
-  if (link === undefined) return address;
-  if (address === '::') return link;
-  return /^fe[89ab]/.test(address) ? `${address}%${link}` : address;
 }
 
 /** A session that is down has counts only while paths of before are kept for it. */

@@ -1,11 +1,11 @@
 // `manxctl bgp peer NAME`: everything about one session, in the order in which one would ask.
 import type { FamilyStatus, MessageCounter, PeerStatus, SessionError, TimerStatus } from '../../../bgp/status.ts';
-import { endpointText } from '../../agent/status.ts';
+import { addressText, endpointText } from '../../agent/status.ts';
 import { type CapabilityView, type PeerView, familyText } from '../../api/views.ts';
 import { agoText, countText, durationText } from '../../text.ts';
 import { capabilityRows } from '../capabilities.ts';
 import type { Context } from '../context.ts';
-import { type View, addressText } from '../sessions.ts';
+import type { View } from '../sessions.ts';
 import { NOTHING, table } from '../table.ts';
 
 export async function bgpPeer(context: Context, name: string): Promise<void> {

@@ -614,6 +614,7 @@ describe('dialling', () => {
     expect(session.status()).toMatchObject({
       state: 'Active',
       reason: 'connection refused (nothing listens on 10.0.0.2:179); next try in 4 s',
+      cause: 'connection refused (nothing listens on 10.0.0.2:179)',
     });
     await clock.advance(60_000);
     // Every 5 s × 0.875, jitter 0.5.
@@ -1016,7 +1017,11 @@ describe('protection fails closed', () => {
     const raw = await dial();
     await settle();
     expect([raw.inShort, raw.ended, network.dials.filter((dial) => dial.startsWith(we))]).toEqual(['6/5', true, []]);
-    expect(session.status()).toMatchObject({ state: 'Idle', reason: 'no session: no socket options here' });
+    expect(session.status()).toMatchObject({
+      state: 'Idle',
+      reason: 'no session: no socket options here',
+      cause: 'no session: no socket options here',
+    });
   });
 
   test('a connection that came without a signature is refused', async () => {

@@ -1,7 +1,7 @@
 // Good or degraded: what counts as a reason, in which words.
 import { parseAddress, parsePrefix } from '../../../src/ip/index.ts';
 import { describe, expect, test } from 'vitest';
-import { assess } from '../../../src/agent/health.ts';
+import { assess, reasonsOf } from '../../../src/agent/health.ts';
 import type { PeerStatus } from '../../../bgp/status.ts';
 import { family, hour, minute, now, peer, peers, second, status } from '../cli/samples.ts';
 
@@ -71,6 +71,11 @@ describe('a node is degraded', () => {
     const failures = [{ doing: 'reading the store', since: now - hour, error: 'EIO' }];
     expect(assess({ ...well, failures }, now).reasons).toEqual(['reading the store fails for 1 h: EIO']);
   });
+});
+
+test('reasons can be had without how long', () => {
+  const failures = [{ doing: 'reading the store', since: now - hour, error: 'EIO' }];
+  expect(reasonsOf({ ...status, failures })).toEqual(['1 of 3 sessions down (tor-b)', 'reading the store fails: EIO']);
 });
 
 describe('a node is good', () => {
