@@ -8,10 +8,12 @@ import { startDiscovery } from '../fib/neighbours/index.ts';
 import { assess } from './agent/health.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
 import { lockFolders } from './agent/lock.ts';
+import type { Loop } from './agent/loop.ts';
 import { type Continuity, markRun } from './agent/mark.ts';
 import { nodeMtu } from './agent/mtu.ts';
 import { noteTo } from './agent/note.ts';
 import { type Pods, openPods } from './agent/pods.ts';
+import { Milestones, type Underway, openProbes } from './agent/probes.ts';
 import { type RestartState, Router } from './agent/router.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
 import { serveApi } from './api/server.ts';
@@ -39,9 +41,12 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const { node: name, ...settings } = config; // the name is in every line
   log.info({ ...settings, version }, 'manxd starts');
   const continuity = await markRun(config.state);
-  const parts: { router?: Router } = {};
+  const parts: Underway = {};
+  const milestones = new Milestones(config, parts);
+  const probes = stack.use(openProbes(config.health, { underway: parts, milestones, log }));
 
   const kernel = config.fib ? stack.use(openKernel(log, () => parts.router?.nextHopsChanged())) : undefined;
+  parts.kernel = kernel;
   const discovery = stack.use(
     startDiscovery({
       onChange: () => parts.router?.look(),
@@ -49,6 +54,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
     }),
   );
   const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
+  parts.store = store;
   const ipam = createIpam({ store, node: name });
   const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
   const pods = config.cni
@@ -60,6 +66,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
         }),
       )
     : undefined;
+  parts.pods = pods;
 
   const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
   const restart = await restartState(continuity, kernel);
@@ -67,8 +74,9 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   parts.router = router;
   await router.settle();
 
-  const source = { config, store, ipam, kernel, pods, router, startedAt };
+  const source = { config, store, ipam, kernel, pods, router, probes, startedAt };
   await pods?.serve();
+  parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
   log.info('ready');
   const kept = stack.move();
@@ -92,6 +100,7 @@ interface Parts {
   readonly kernel: Kernel | undefined;
   readonly pods: Pods | undefined;
   readonly router: Router;
+  readonly probes: { readonly loops: readonly Loop[] };
   readonly startedAt: number;
 }
 
@@ -109,9 +118,9 @@ function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, kernel, pods, router, startedAt } = parts;
+  const { config, store, kernel, pods, router, probes, startedAt } = parts;
   const wired = await podsStatus(parts);
-  const loops = [...router.failures(), ...(kernel?.failures() ?? []), ...(pods?.failures() ?? [])];
+  const loops = [...router.failures(), ...(kernel?.failures() ?? []), ...(pods?.failures() ?? []), ...probes.loops];
   const status = {
     ...{ node: config.node, version, startedAt },
     parts: { fib: config.fib, cni: config.cni },

@@ -3,6 +3,8 @@
 // One table says each option's flag, variable, default and meaning: parsing and --help share it.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Address } from '#ip';
+import { parseEndpoint } from './resources/endpoint.ts';
 import { version } from './version.ts';
 
 /** What the agent runs with. Folders are absolute. */
@@ -22,6 +24,8 @@ export interface AgentConfig {
   readonly cni: boolean;
   /** Instead of BGPConfiguration's listenPort; 0 takes any free one. */
   readonly listenPort?: number;
+  /** Where /readyz and /livez answer; absent: nowhere. */
+  readonly health?: { readonly address: Address; readonly port: number };
   readonly logLevel: LogLevel;
 }
 
@@ -99,6 +103,12 @@ const options: readonly Option[] = [
     env: 'MANX_LISTEN_PORT',
     says: "the BGP port here, instead of BGPConfiguration's listenPort (179); 0: any free one",
   },
+  {
+    flag: 'health',
+    value: 'ADDRESS:PORT',
+    env: 'MANX_HEALTH',
+    says: 'answer GET /readyz and /livez there, for probes: 127.0.0.1:9179 (default: nowhere)',
+  },
   { flag: 'log-level', value: 'L', env: 'MANX_LOG_LEVEL', preset: 'info', says: logLevels.join(', ') },
   { flag: 'check', says: 'say what is wrong in DIR (default: --config) and exit: 0 nothing, 1 something' },
   { flag: 'help', short: '-h', says: 'this' },
@@ -170,6 +180,7 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
   if (Buffer.byteLength(longest) > 107) problems.push(`--run ${run}: too long for a socket (at most 92 bytes)`);
   const port = given.get('listen-port');
   if (port !== undefined && !isPort(port)) problems.push(`--listen-port ${port}: a port is a number from 0 to 65535`);
+  const health = readHealth(given.get('health'), problems);
   const level = logLevels.find((name) => name === text('log-level'));
   if (level === undefined) problems.push(`--log-level ${text('log-level')}: is one of ${logLevels.join(', ')}`);
   return {
@@ -181,8 +192,21 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
     fib: !given.has('no-fib'),
     cni: !given.has('no-cni'),
     ...(port !== undefined && { listenPort: Number(port) }),
+    ...(health && { health }),
     logLevel: level ?? 'info',
   };
+}
+
+function readHealth(text: string | undefined, problems: string[]): AgentConfig['health'] {
+  if (text === undefined) return undefined;
+  try {
+    const { address, port } = parseEndpoint(text);
+    if (port !== undefined) return { address, port };
+    problems.push(`--health ${text}: names no port, as in 127.0.0.1:9179`);
+  } catch (error) {
+    problems.push(`--health: ${(error as Error).message}`);
+  }
+  return undefined;
 }
 
 function isPort(text: string): boolean {

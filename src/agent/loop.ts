@@ -24,6 +24,7 @@ export class Loop {
   private timer: NodeJS.Timeout | undefined;
   private failed: Failure | undefined;
   private tries = 0;
+  private began: number | undefined;
 
   constructor(options: LoopOptions) {
     this.options = options;
@@ -51,6 +52,15 @@ export class Loop {
     return this.failed;
   }
 
+  get doing(): string {
+    return this.options.doing;
+  }
+
+  /** When the run began that is under way: ms of performance.now(), which never steps. */
+  get busySince(): number | undefined {
+    return this.began;
+  }
+
   /** Ends after the run that is under way. */
   async close(): Promise<void> {
     this.stop.abort();
@@ -72,6 +82,7 @@ export class Loop {
 
   private async attempt(): Promise<void> {
     const { doing, work, log } = this.options;
+    this.began = performance.now();
     try {
       await work();
       if (this.failed !== undefined) log.info({ doing }, 'works again');
@@ -83,6 +94,8 @@ export class Loop {
       if (this.failed?.error !== text) log.error({ error, doing }, 'failed, will be tried again');
       this.failed = { doing, since: this.failed?.since ?? Date.now(), error: text };
       this.tries++;
+    } finally {
+      this.began = undefined;
     }
   }
 

@@ -25,10 +25,20 @@ export class Bucket {
 
   /** Until there is a token; 0 when there is one. */
   waitMs(now: number): number {
+    this.earn(now);
+    return this.tokens >= 1 ? 0 : Math.ceil((1 - this.tokens) * this.size.refillMs);
+  }
+
+  /** As if nothing had ever been taken. */
+  isFull(now: number): boolean {
+    this.earn(now);
+    return this.tokens >= this.size.burst;
+  }
+
+  private earn(now: number): void {
     // A clock that was set back earns nothing, and takes nothing.
     const earned = Math.max(0, now - this.countedAt) / this.size.refillMs;
     this.tokens = Math.min(this.size.burst, this.tokens + earned);
     this.countedAt = now;
-    return this.tokens >= 1 ? 0 : Math.ceil((1 - this.tokens) * this.size.refillMs);
   }
 }

@@ -80,6 +80,14 @@ describe('the flags of manxd', () => {
     expect(problemsOf('', { MANX_NO_FIB: 'yes' })).toEqual(['MANX_NO_FIB=yes: is true or false']);
   });
 
+  test('probes are answered where --health says, and nowhere without', () => {
+    expect(read('--health 127.0.0.1:9179')).toMatchObject({
+      config: { health: { address: '127.0.0.1', port: 9179 } },
+    });
+    expect(problemsOf('--health 127.0.0.1')).toEqual(['--health 127.0.0.1: names no port, as in 127.0.0.1:9179']);
+    expect(problemsOf('--health :9179')).toEqual(['--health: ":9179" is not an address']);
+  });
+
   test('a word that belongs to no flag is refused', () => {
     expect(problemsOf('start')).toEqual(['start: unexpected (only --check takes a folder)']);
   });
@@ -108,6 +116,7 @@ describe('manxd --help', () => {
       '--run DIR',
       '--node NAME',
       '--listen-port N',
+      '--health ADDRESS:PORT',
     ]) {
       expect(text).toContain(word);
     }
