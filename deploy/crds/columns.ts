@@ -1,6 +1,6 @@
 // What `kubectl get` shows of each kind.
-import type { StatusKind } from '../../src/resources/status-kinds.ts';
 import type { Kind } from '../../src/resources/types.ts';
+import type { StatusKind } from '../../src/status/model.ts';
 
 interface Column {
   readonly name: string;
@@ -89,22 +89,25 @@ export const columnsOf: { readonly [K in Exclude<Kind, 'Node'> | StatusKind]: re
     column('date', 'Updated', '.status.lastUpdated'),
   ],
   NodeRoutingStatus: [
-    text('Health', '.status.health'),
-    text('Ready', '.status.sessions.ready'),
+    text('Health', '.status.health.state'),
+    text('Sessions', '.status.sessionsUp'),
     whole('Routes', '.status.routes.installed'),
-    whole('Drift', '.status.routes.drift'),
+    whole('Refused', '.status.routes.refused'),
+    whole('Foreign', '.status.routes.foreign'),
     whole('Pods', '.status.pods.wired'),
-    column('date', 'Updated', '.status.updatedAt'),
+    column('date', 'Written', '.status.writtenAt'),
+    text('Reasons', '.status.health.summary'),
     text('Version', '.status.version', 'wide'),
-    text('Router ID', '.status.routerID', 'wide'),
-    text('Reasons', '.status.reasons', 'wide'),
-    age,
+    column('date', 'Up', '.status.startedAt', 'wide'),
+    whole('AS', '.status.bgp.asn', 'wide'),
+    text('Router ID', '.status.bgp.routerID', 'wide'),
+    whole('Missing', '.status.routes.missing', 'wide'),
   ],
   BGPPeerStatus: [
-    text('Ready', '.status.ready'),
-    text('Reason', '.status.reason'),
-    column('date', 'Updated', '.status.updatedAt'),
-    text('Conditions', '.status.conditions[?(@.status=="True")].type', 'wide'),
-    age,
+    text('Ready', '.status.conditions[?(@.type=="Ready")].status'),
+    text('Sessions', '.status.sessionsUp'),
+    text('Reason', '.status.conditions[?(@.type=="Ready")].reason'),
+    column('date', 'Since', '.status.conditions[?(@.type=="Ready")].lastTransitionTime'),
+    text('Message', '.status.summary'),
   ],
 };

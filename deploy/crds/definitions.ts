@@ -3,14 +3,10 @@ import { formatYaml } from '../../src/resources/yaml.ts';
 import { kindNames } from '../../src/kinds.ts';
 import { kinds } from '../../src/resources/kinds.ts';
 import type { Schema } from '../../src/resources/schema.ts';
-import {
-  bgpPeerStatus,
-  calicoNodeStatusStatus,
-  nodeRoutingStatus,
-  poolStatus,
-} from '../../src/resources/schemas/status.ts';
-import { type StatusKind, statusKinds } from '../../src/resources/status-kinds.ts';
+import { calicoNodeStatusStatus, poolStatus } from '../../src/resources/schemas/status.ts';
 import type { Kind } from '../../src/resources/types.ts';
+import { type StatusKind, statusKinds } from '../../src/status/model.ts';
+import { bgpPeerState, nodeRouting } from '../../src/status/schema.ts';
 import { columnsOf } from './columns.ts';
 import { type OpenApi, type Rule, openApiOf, withRules } from './open-api.ts';
 import { type RulesAt, rulesOf } from './rules.ts';
@@ -84,7 +80,7 @@ const shortNames: Readonly<Partial<Record<Kind, readonly string[]>>> = {
 
 /** Without a status subresource: there is nothing else in them, and creating one takes a single request so. */
 function statuses(): Definition[] {
-  const schemas = { NodeRoutingStatus: nodeRoutingStatus, BGPPeerStatus: bgpPeerStatus };
+  const schemas = { NodeRoutingStatus: nodeRouting, BGPPeerStatus: bgpPeerState };
   return (Object.keys(statusKinds) as StatusKind[]).map((kind) =>
     definition({
       ...{ kind, apiVersion: 'projectmanx.org/v1', columns: columnsOf[kind], plural: statusKinds[kind].plural },

@@ -299,3 +299,14 @@ export interface CalicoNodeStatusSpec {
   /** 0: once. */
   readonly updatePeriodSeconds?: number;
 }
+
+/** As metav1.Condition. */
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** One word. */
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+  readonly observedGeneration?: number;
+}

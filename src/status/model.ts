@@ -1,6 +1,15 @@
 // What agents tell the cluster: the two kinds of projectmanx.org/v1 that nobody but Manx writes. Everything that is said
 // is in `status`; there is no `spec`, for nobody wishes anything here.
 
+import type { Condition } from '../resources/types.ts';
+
+/** How they are called in the API. One object per session would be as many as a mesh has lines, all written at once. */
+export const statusKinds = {
+  NodeRoutingStatus: { plural: 'noderoutingstatuses', short: ['nrs'] },
+  BGPPeerStatus: { plural: 'bgppeerstatuses', short: ['bgpps'] },
+} as const;
+export type StatusKind = keyof typeof statusKinds;
+
 /** RFC 3339, whole seconds, as metav1.Time has it. */
 export type Timestamp = string;
 
@@ -13,6 +22,8 @@ export interface NodeRouting {
   readonly health: NodeHealth;
   /** Absent until the configuration says who this node is. */
   readonly bgp?: { readonly asn: number; readonly routerID: string };
+  /** Where the node's own addresses come from; absent where nobody looked for them. */
+  readonly addresses?: readonly NodeAddress[];
   /** "2/3": Established, of those that should be. */
   readonly sessionsUp: string;
   readonly sessions: readonly NodeSession[];
@@ -31,6 +42,16 @@ export interface NodeHealth {
   readonly reasons: readonly string[];
   /** All of them in one line. */
   readonly summary: string;
+}
+
+export interface NodeAddress {
+  readonly family: 'IPv4' | 'IPv6';
+  readonly address?: string;
+  readonly interface?: string;
+  /** "first-found", "can-reach=192.0.2.1", "configured". */
+  readonly method: string;
+  /** Why there is none, or why this one. */
+  readonly reason?: string;
 }
 
 export interface NodeSession {
@@ -122,16 +143,6 @@ export interface BGPPeerState {
   readonly summary: string;
   /** The first twenty sessions that are down, or nodes that have none. */
   readonly down: readonly DownSession[];
-}
-
-/** metav1.Condition */
-export interface Condition {
-  readonly type: string;
-  readonly status: 'True' | 'False' | 'Unknown';
-  /** One word. */
-  readonly reason: string;
-  readonly message: string;
-  readonly lastTransitionTime: Timestamp;
 }
 
 export interface DownSession {

@@ -1,19 +1,11 @@
-// The two kinds of model.ts as data: what their CustomResourceDefinitions are written from.
-import {
-  type FieldsOf,
-  type Schema,
-  asNumber,
-  boolean,
-  choice,
-  integer,
-  list,
-  object,
-  text,
-} from '../resources/schema.ts';
+// The two kinds of model.ts as data: what deploy/crds makes their CustomResourceDefinitions from. Open, for agents of a
+// later version may say more.
+import { type FieldsOf, type Schema, asNumber, boolean, choice, integer, list, text } from '../resources/schema.ts';
+import { condition, open } from '../resources/schemas/status.ts';
 import type {
   BGPPeerState,
-  Condition,
   DownSession,
+  NodeAddress,
   NodeHealth,
   NodePods,
   NodeRouting,
@@ -25,30 +17,12 @@ import type {
   Trouble,
 } from './model.ts';
 
-/** What `kubectl get` shows. */
-export interface Column {
-  readonly name: string;
-  readonly type: 'string' | 'integer' | 'date';
-  readonly jsonPath: string;
-  /** Only with -o wide. */
-  readonly wide?: true;
-}
-
-export interface StatusKind {
-  readonly kind: string;
-  readonly plural: string;
-  readonly shortNames: readonly string[];
-  readonly says: string;
-  readonly status: Schema;
-  readonly columns: readonly Column[];
-}
-
 const count = integer(0, 2 ** 31 - 1);
 const time = text('timestamp');
 /** Agents say what they have to say, also nothing. */
 const words: Schema = { type: 'text', empty: true };
 
-const sessionFamily = object({
+const sessionFamily = open({
   family: { says: 'ipv4-unicast or ipv6-unicast', schema: choice('ipv4-unicast', 'ipv6-unicast') },
   received: { says: 'prefixes in Adj-RIB-In', schema: count },
   accepted: { says: 'of these, past the import policy', schema: count },
@@ -58,7 +32,15 @@ const sessionFamily = object({
   limit: { says: 'how many prefixes are taken', schema: count },
 } satisfies FieldsOf<SessionFamily>);
 
-const session = object({
+const address = open({
+  family: { says: 'IPv4 or IPv6', schema: choice('IPv4', 'IPv6') },
+  address: { says: 'with the length of its subnet', schema: words },
+  interface: { says: 'where it is', schema: words },
+  method: { says: 'how it was found', schema: words },
+  reason: { says: 'why there is none, or why this one', schema: words },
+} satisfies FieldsOf<NodeAddress>);
+
+const session = open({
   name: { says: 'as in manxctl', schema: words },
   peer: { says: 'address of the peer, or the link that it is looked for on', schema: words },
   type: { says: 'node mesh, global or node specific', schema: words },
@@ -74,12 +56,12 @@ const session = object({
   flaps: { says: 'how often it went down since the agent started', schema: count },
   lastError: {
     says: 'the newest error',
-    schema: object({ at: { says: 'when', schema: time }, text: { says: 'in words', schema: words } }),
+    schema: open({ at: { says: 'when', schema: time }, text: { says: 'in words', schema: words } }),
   },
   families: { says: 'counters of each address family', schema: list(sessionFamily) },
 } satisfies FieldsOf<NodeSession>);
 
-const routeNote = object({
+const routeNote = open({
   prefix: { says: 'of the route', schema: words },
   trouble: {
     says: 'refused by the kernel; a foreign route is in its place; shadowed by a foreign one with a better metric',
@@ -89,7 +71,7 @@ const routeNote = object({
   since: { says: 'since when', schema: time },
 } satisfies FieldsOf<RouteNote>);
 
-const routes = object({
+const routes = open({
   desired: { says: 'routes that should be in the kernel', schema: count },
   installed: { says: 'routes that are, as they should be', schema: count },
   missing: { says: 'routes that are not, or not as they should be', schema: count },
@@ -101,47 +83,48 @@ const routes = object({
   error: { says: 'why the kernel cannot be asked or told', schema: words },
 } satisfies FieldsOf<NodeRoutes>);
 
-const block = object({
+const block = open({
   cidr: { says: 'of the block', schema: words },
   inUse: { says: 'addresses given to pods', schema: count },
   total: { says: 'addresses in all', schema: integer(0, 2 ** 53 - 1) },
 });
 
-const pods = object({
+const pods = open({
   wired: { says: 'pods with a cable', schema: count },
   blocks: { says: 'blocks that this node owns', schema: list(block) },
 } satisfies FieldsOf<NodePods>);
 
-const store = object({
+const store = open({
   inStepSince: { says: 'in step with the API server since; absent while it is away', schema: time },
   error: { says: 'why it is away', schema: words },
 } satisfies FieldsOf<NodeStore>);
 
-const trouble = object({
+const trouble = open({
   kind: { says: 'of the resource', schema: words },
   name: { says: 'of the resource', schema: words },
   path: { says: 'the field', schema: words },
   message: { says: 'what cannot be had, and why', schema: words },
 } satisfies FieldsOf<Trouble>);
 
-const health = object({
+const health = open({
   state: { says: 'good or degraded', schema: choice('good', 'degraded') },
   reasons: { says: 'why not good, one clause each', schema: list(words) },
   summary: { says: 'all reasons in one line', schema: words },
 } satisfies FieldsOf<NodeHealth>);
 
-const nodeRouting = object({
+export const nodeRouting = open({
   version: { says: 'of the agent', schema: words },
   startedAt: { says: 'when the agent started', schema: time },
   writtenAt: { says: 'when this was written; every five minutes at the least', schema: time },
   health: { says: 'good or degraded, and why', schema: health },
   bgp: {
     says: 'who the node is in BGP; absent until the configuration says it',
-    schema: object({
+    schema: open({
       asn: { says: 'its AS number', schema: asNumber },
       routerID: { says: 'its BGP identifier', schema: words },
     }),
   },
+  addresses: { says: "the node's own, and how they were found", schema: list(address) },
   sessionsUp: { says: 'Established/wanted', schema: words },
   sessions: { says: 'all BGP sessions', schema: list(session) },
   routes: { says: "the kernel's routes", schema: routes },
@@ -150,22 +133,14 @@ const nodeRouting = object({
   troubles: { says: 'what the configuration asks of this node and cannot have', schema: list(trouble) },
 } satisfies FieldsOf<NodeRouting>);
 
-const condition = object({
-  type: { says: 'Ready, MissingSecret, MissingFilter, Conflicting or NoMatchingNode', required: true, schema: words },
-  status: { says: 'True, False or Unknown', required: true, schema: choice('True', 'False', 'Unknown') },
-  reason: { says: 'why, in one word', required: true, schema: words },
-  message: { says: 'why, in a sentence', required: true, schema: words },
-  lastTransitionTime: { says: 'so since', required: true, schema: time },
-} satisfies FieldsOf<Condition>);
-
-const down = object({
+const down = open({
   node: { says: 'where', schema: words },
   session: { says: 'as in manxctl; absent where there is no session at all', schema: words },
   since: { says: 'down since', schema: time },
   cause: { says: 'why', schema: words },
 } satisfies FieldsOf<DownSession>);
 
-const peerState = object({
+export const bgpPeerState = open({
   sessionsUp: { says: 'Established/wanted', schema: words },
   ready: { says: 'sessions that are Established', schema: count },
   wanted: { says: 'sessions that should be', schema: count },
@@ -173,41 +148,3 @@ const peerState = object({
   summary: { says: 'what there is to say in one line', schema: words },
   down: { says: 'the first twenty sessions that are down, or nodes that have none', schema: list(down) },
 } satisfies FieldsOf<BGPPeerState>);
-
-export const statusKinds: readonly [StatusKind, StatusKind] = [
-  {
-    kind: 'NodeRoutingStatus',
-    plural: 'noderoutingstatuses',
-    shortNames: ['nrs'],
-    says: 'How a node routes: its sessions, routes and pods. Written by the agent of the node.',
-    status: nodeRouting,
-    columns: [
-      { name: 'Health', type: 'string', jsonPath: '.status.health.state' },
-      { name: 'Sessions', type: 'string', jsonPath: '.status.sessionsUp' },
-      { name: 'Routes', type: 'integer', jsonPath: '.status.routes.installed' },
-      { name: 'Refused', type: 'integer', jsonPath: '.status.routes.refused' },
-      { name: 'Foreign', type: 'integer', jsonPath: '.status.routes.foreign' },
-      { name: 'Pods', type: 'integer', jsonPath: '.status.pods.wired' },
-      { name: 'Version', type: 'string', jsonPath: '.status.version' },
-      { name: 'Written', type: 'date', jsonPath: '.status.writtenAt' },
-      { name: 'Reasons', type: 'string', jsonPath: '.status.health.summary' },
-      { name: 'AS', type: 'integer', jsonPath: '.status.bgp.asn', wide: true },
-      { name: 'Missing', type: 'integer', jsonPath: '.status.routes.missing', wide: true },
-      { name: 'Up', type: 'date', jsonPath: '.status.startedAt', wide: true },
-    ],
-  },
-  {
-    kind: 'BGPPeerStatus',
-    plural: 'bgppeerstatuses',
-    shortNames: ['bps'],
-    says: 'How a BGPPeer does on all nodes that it is for. Written by one agent for all.',
-    status: peerState,
-    columns: [
-      { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-      { name: 'Sessions', type: 'string', jsonPath: '.status.sessionsUp' },
-      { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
-      { name: 'Since', type: 'date', jsonPath: '.status.conditions[?(@.type=="Ready")].lastTransitionTime' },
-      { name: 'Message', type: 'string', jsonPath: '.status.summary' },
-    ],
-  },
-];

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { crdFiles } from '../../deploy/crds/definitions.ts';
 import { kindNames } from '../../src/kinds.ts';
-import { statusKinds } from '../../src/resources/status-kinds.ts';
+import { statusKinds } from '../../src/status/model.ts';
 
 const folder = new URL('../../deploy/crds/', import.meta.url);
 const committed = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
