@@ -1,7 +1,7 @@
 // A YAML (or JSON) text as resources: several documents, Lists taken apart, every problem with file, line and path.
 import { type Node, LineCounter, isCollection, isMap, isPair, isScalar, isSeq } from 'yaml';
 import type { Problem } from '../store/port.ts';
-import { type Where, identityOf, parseResource, problemAt } from './parse.ts';
+import { type Rough, type Where, identityOf, parseResource, problemAt } from './parse.ts';
 import { type Path, isRecord } from './read.ts';
 import type { Kind, Kinds } from './types.ts';
 import { type YamlDocument, readYamlDocuments, yamlValue } from './yaml.ts';
@@ -9,6 +9,8 @@ import { type YamlDocument, readYamlDocuments, yamlValue } from './yaml.ts';
 /** A resource, or what should be one, and where it stands. */
 export interface Written {
   readonly resource?: Kinds[Kind];
+  /** What is right in one that is wrong. */
+  readonly rough?: Rough;
   /** As far as the text says them, also when the rest is wrong. */
   readonly kind?: string;
   readonly name?: string;
@@ -79,9 +81,9 @@ function readValue(
   const parts = items?.map((part, item) => ({ part, item })) ?? [{ part: value, item: undefined }];
   const read = parts.map(({ part, item }) => {
     const where = whereOf(item);
-    const { resource, problems } = parseResource(part, where);
+    const { problems, ...parsed } = parseResource(part, where);
     const place = { document, ...(item !== undefined && { item }), where, ...identityOf(part) };
-    return { written: { ...place, ...(resource !== undefined && { resource }) }, problems };
+    return { written: { ...place, ...parsed }, problems };
   });
   return { written: read.map(({ written }) => written), problems: read.flatMap(({ problems }) => problems) };
 }

@@ -19,7 +19,15 @@ export interface Where {
 export interface Parsed {
   /** Absent when there are problems. */
   readonly resource?: Kinds[Kind];
+  /** Of a resource with problems, what is right. Only to find what else is wrong. */
+  readonly rough?: Rough;
   readonly problems: readonly Problem[];
+}
+
+export interface Rough<K extends Kind = Kind> {
+  readonly kind: K;
+  readonly metadata: Metadata;
+  readonly spec: Partial<Kinds[K]['spec']>;
 }
 
 /**
@@ -35,7 +43,7 @@ export function parseResource(value: unknown, where: Where = {}): Parsed {
   const kind = readKind(value, sink.report);
   if (kind === undefined) return { problems: sink.problems };
   const resource = readResource(kind, value, sink.report);
-  return sink.problems.length > 0 ? { problems: sink.problems } : { resource, problems: [] };
+  return sink.problems.length > 0 ? { rough: resource, problems: sink.problems } : { resource, problems: [] };
 }
 
 /** "spec.importV4[0].cidr", `metadata.labels["a/b"]`; undefined for the resource as a whole. */

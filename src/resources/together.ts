@@ -3,7 +3,7 @@
 import { type Address, prefixesOverlap } from '#ip';
 import type { Problem } from '../store/port.ts';
 import { parseEndpoint } from './endpoint.ts';
-import { type Where, problemAt } from './parse.ts';
+import { type Rough, type Where, problemAt } from './parse.ts';
 import type { Path } from './read.ts';
 import { unknownCommunities } from './schemas/bgp.ts';
 import { matches, parseSelector } from './selector.ts';
@@ -20,11 +20,20 @@ export interface Located<K extends Kind = Kind> {
 export interface Wrong {
   readonly kind?: string;
   readonly name?: string;
+  readonly rough?: Rough;
+  readonly where?: Where;
+}
+
+/** A resource as far as it is right. */
+interface Known<K extends Kind> {
+  readonly resource: Rough<K>;
+  readonly where?: Where;
 }
 
 /**
- * Every problem between resources that are right by themselves.
- * @param wrong those that are not: a reference to one of them is not a reference into nothing
+ * Every problem between resources.
+ * @param wrong those that are not right by themselves: a reference to one of them is not a reference into nothing, and
+ *   what is right of them is still compared, so that one mistake does not hide another
  */
 export function checkTogether(resources: readonly (Located | Kinds[Kind])[], wrong: readonly Wrong[] = []): Problem[] {
   const located = resources.map((one): Located => ('resource' in one ? one : { resource: one }));
@@ -41,8 +50,8 @@ export function checkTogether(resources: readonly (Located | Kinds[Kind])[], wro
   const options = of(unique, 'PeerOptions');
   return [
     ...duplicates.map(({ problem }) => problem),
-    ...overlappingPools(of(unique, 'IPPool')),
-    ...sharedAddresses(of(unique, 'Node')),
+    ...overlappingPools(inPlace([...of(unique, 'IPPool'), ...roughly(wrong, 'IPPool')])),
+    ...sharedAddresses(inPlace([...of(unique, 'Node'), ...roughly(wrong, 'Node')])),
     ...danglingFilters(peers, namesOf('BGPFilter')),
     ...danglingPeers(options, namesOf('BGPPeer')),
     // What is said to be missing here may stand in the very resource that is wrong.
@@ -56,12 +65,25 @@ function of<K extends Kind>(located: readonly Located[], kind: K): Located<K>[] 
   return located.filter(({ resource }) => resource.kind === kind) as Located<K>[];
 }
 
-function problem({ resource, where = {} }: Located, path: Path, message: string): Problem {
+function roughly<K extends Kind>(wrong: readonly Wrong[], kind: K): Known<K>[] {
+  return wrong.flatMap(({ rough, where = {} }) => (rough?.kind === kind ? [{ resource: rough as Rough<K>, where }] : []));
+}
+
+/** As they stand in the files: of two that do not go together the later one is reported. */
+function inPlace<K extends Kind>(known: readonly Known<K>[]): Known<K>[] {
+  const key = ({ where = {} }: Known<K>): [string, number] => [where.file ?? '', where.line ?? 0];
+  return [...known].sort((a, b) => {
+    const [[fileA, lineA], [fileB, lineB]] = [key(a), key(b)];
+    return fileA === fileB ? lineA - lineB : fileA < fileB ? -1 : 1;
+  });
+}
+
+function problem({ resource, where = {} }: Known<Kind>, path: Path, message: string): Problem {
   return problemAt({ kind: resource.kind, name: resource.metadata.name }, where, path, message);
 }
 
 /** "pools.yaml:3", or nothing. */
-function place({ where = {} }: Located, path: Path): string | undefined {
+function place({ where = {} }: Pick<Known<Kind>, 'where'>, path: Path): string | undefined {
   const line = where.lineOf?.(path) ?? where.line;
   return where.file === undefined ? undefined : `${where.file}${line === undefined ? '' : `:${line}`}`;
 }
@@ -87,19 +109,19 @@ function duplicateNames(located: readonly Located[]): { one: Located; problem: P
   return found;
 }
 
-function* overlappingPools(pools: readonly Located<'IPPool'>[]): Generator<Problem> {
+function* overlappingPools(pools: readonly Known<'IPPool'>[]): Generator<Problem> {
   const path = ['spec', 'cidr'];
   for (const [earlier, pool] of pairs(pools)) {
     const [a, b] = [earlier.resource.spec.cidr, pool.resource.spec.cidr];
-    if (!prefixesOverlap(a, b)) continue;
+    if (a === undefined || b === undefined || !prefixesOverlap(a, b)) continue;
     const at = [a, place(earlier, path)].filter((part) => part !== undefined).join(', ');
     yield problem(pool, path, `${b} overlaps IPPool ${earlier.resource.metadata.name} (${at})`);
   }
 }
 
-function* sharedAddresses(nodes: readonly Located<'Node'>[]): Generator<Problem> {
+function* sharedAddresses(nodes: readonly Known<'Node'>[]): Generator<Problem> {
   for (const field of ['ipv4Address', 'ipv6Address'] as const) {
-    const seen = new Map<string, Located<'Node'>>();
+    const seen = new Map<string, Known<'Node'>>();
     const path = ['spec', 'bgp', field];
     for (const node of nodes) {
       const address = node.resource.spec.bgp?.[field]?.split('/')[0];

@@ -11,8 +11,8 @@ import {
   readText,
   toDocument,
 } from '../resources/index.ts';
-import { problemAt } from '../resources/parse.ts';
-import type { Kind, Kinds, PeerOptions } from '../resources/types.ts';
+import { type Rough, problemAt } from '../resources/parse.ts';
+import type { Kind, Kinds } from '../resources/types.ts';
 import { isDataKind } from './datastore.ts';
 import { codeOf } from './disk.ts';
 import { freezeDeep } from './freeze.ts';
@@ -84,7 +84,7 @@ export async function understand(folder: string, texts: Texts, before = empty): 
   const placed = [...understood].flatMap(([file, { written }]) => written.map((one): Placed => ({ ...one, file })));
   const located = placed.filter((one): one is Placed & Located => one.resource !== undefined);
   const wrong = placed.filter(({ resource }) => resource === undefined);
-  const passwords = await readPasswords(folder, located);
+  const passwords = await readPasswords(folder, placed);
   return {
     texts,
     understood,
@@ -152,22 +152,21 @@ interface Password {
   readonly problem?: Problem;
 }
 
-async function readPasswords(folder: string, located: readonly Located[]): Promise<readonly Password[]> {
-  const options = located.filter(({ resource }) => resource.kind === 'PeerOptions') as Located<'PeerOptions'>[];
+/** Also of options that are wrong elsewhere: one mistake does not hide another. */
+async function readPasswords(folder: string, placed: readonly Placed[]): Promise<readonly Password[]> {
+  const named = placed.flatMap(({ resource, rough, where }) => {
+    const options = resource ?? rough;
+    const file = options?.kind === 'PeerOptions' ? (options as Rough<'PeerOptions'>).spec.passwordFile : undefined;
+    return file === undefined ? [] : [{ name: options!.metadata.name, file, where }];
+  });
   return Promise.all(
-    options
-      .filter(({ resource }) => resource.spec.passwordFile !== undefined)
-      .map(async ({ resource, where = {} }) => {
-        const reading = await readPassword(folder, fileOf(resource));
-        if ('password' in reading) return { reading };
-        const of = { kind: 'PeerOptions', name: resource.metadata.name };
-        return { reading, problem: problemAt(of, where, ['spec', 'passwordFile'], reading.problem) };
-      }),
+    named.map(async ({ name, file, where }) => {
+      const reading = await readPassword(folder, file);
+      if ('password' in reading) return { reading };
+      const of = { kind: 'PeerOptions', name };
+      return { reading, problem: problemAt(of, where, ['spec', 'passwordFile'], reading.problem) };
+    }),
   );
-}
-
-function fileOf({ spec }: PeerOptions): string {
-  return spec.passwordFile ?? '';
 }
 
 function fingerprintOf(texts: Texts, passwords: readonly Password[]): string {

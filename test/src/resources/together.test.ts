@@ -98,6 +98,14 @@ describe('together', () => {
       ['a.yaml:9  IPPool b  spec.cidr: 10.82.0.0/20 overlaps IPPool a (10.82.0.0/16, a.yaml:4)'],
     ],
     [
+      'pools that overlap, also where one of them is wrong in another way',
+      join(resource('IPPool', 'a', '{cidr: 10.82.0.0/16, nat: 1}'), resource('IPPool', 'b', '{cidr: 10.82.0.0/20}')),
+      [
+        'a.yaml:4  IPPool a  spec.nat: unknown field',
+        'a.yaml:9  IPPool b  spec.cidr: 10.82.0.0/20 overlaps IPPool a (10.82.0.0/16, a.yaml:4)',
+      ],
+    ],
+    [
       'two nodes with one address, however spelled',
       join(node('worker-1', '10.0.0.1/24'), node('worker-2', '10.0.0.1/16')),
       ['a.yaml:9  Node worker-2  spec.bgp.ipv4Address: 10.0.0.1 is the address of Node worker-1 (a.yaml:4) already'],
