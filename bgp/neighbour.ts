@@ -16,7 +16,7 @@ import type { LocalFacts } from './rib/import.ts';
 import type { PeerFamily, RibPeer } from './rib/peer.ts';
 import { type NewPeer, type Rib, families } from './rib/rib.ts';
 import { type Clock, type Dialer, Session, type SessionOwner } from './session/index.ts';
-import type { FamilyStatus, PeerStatus } from './status.ts';
+import type { ExportStatus, FamilyStatus, PeerStatus } from './status.ts';
 import type { PeerWish, SpeakerWish } from './wish.ts';
 
 /** What a neighbour needs of the speaker that it belongs to. */
@@ -146,6 +146,23 @@ export class Neighbour implements SessionOwner {
     return (
       member !== undefined && this.host.rib.tables[family].groupOfMember(member).announces(this.peer.index, prefix)
     );
+  }
+
+  /** What it is told of a prefix and why; undefined for a family that it is not wished for. */
+  explainExport(family: AddressFamily, prefix: number): ExportStatus | undefined {
+    const { name: peer, families: wished } = this.wish;
+    if (!wished.includes(family)) return undefined;
+    const not = (why: string): ExportStatus => ({ peer, announced: false, why });
+    if (!this.isUp) return not('the session is not up');
+    const { member } = this.family(family);
+    if (member === undefined) return not('the family was not agreed on');
+    const group = this.host.rib.tables[family].groupOfMember(member);
+    const { sent, why } = group.explain(this.peer.index, prefix);
+    const announced = group.announces(this.peer.index, prefix);
+    if (sent === undefined) return announced ? { peer, announced, why: `about to be withdrawn: ${why}` } : not(why);
+    return announced
+      ? { peer, announced, why, nextHop: { address: sent.nextHop, unchanged: sent.unchanged } }
+      : not('about to be announced');
   }
 
   // SessionOwner.

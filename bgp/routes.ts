@@ -9,7 +9,7 @@ import type { LocalFacts } from './rib/import.ts';
 import { pathField } from './rib/path-table.ts';
 import { prefixField } from './rib/prefix-table.ts';
 import { type Rib, families } from './rib/rib.ts';
-import type { RouteStatus } from './status.ts';
+import type { ExportStatus, RouteStatus } from './status.ts';
 
 export interface RouteQuery {
   readonly prefix?: Prefix;
@@ -37,7 +37,8 @@ export function* routesOf(
       if (left <= 0) return;
       if (id === 0 || !hasPath(table, id, peer === undefined ? undefined : from)) continue;
       left--;
-      yield describeRoute(table, id, neighbours, local);
+      const route = describeRoute(table, id, neighbours, local);
+      yield prefix === undefined ? route : { ...route, exports: exportsOf(table.family, id, neighbours) };
     }
   }
 }
@@ -64,6 +65,10 @@ function describeRoute(
     paths: explainPaths(table, id, local),
     announcedTo: neighbours.filter((each) => each.announces(table.family, id)).map(({ wish }) => wish.name),
   };
+}
+
+function exportsOf(family: AddressFamily, id: number, neighbours: readonly Neighbour[]): ExportStatus[] {
+  return neighbours.flatMap((each) => each.explainExport(family, id) ?? []);
 }
 
 /** Prefixes with a path, in order unless there are very many. */

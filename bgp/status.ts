@@ -91,6 +91,8 @@ export interface RouteStatus {
   readonly paths: readonly PathStatus[];
   /** Names of the peers that it is announced to. */
   readonly announcedTo: readonly string[];
+  /** What each peer of its family is told, and why: only where one prefix was asked for. */
+  readonly exports?: readonly ExportStatus[];
 }
 
 export interface PathStatus {
@@ -103,5 +105,16 @@ export interface PathStatus {
   readonly state: 'best' | 'multipath' | 'valid' | 'rejected';
   /** Which step of the decision, which rule or which check put it there. */
   readonly why: string;
+  /** Which rule of the import policy let it in; absent where none was asked, or it is not in. */
+  readonly rule?: string;
   readonly stale: boolean;
+}
+
+export interface ExportStatus {
+  readonly peer: string;
+  readonly announced: boolean;
+  /** Which rule or which check decided. */
+  readonly why: string;
+  /** As the peer is told it, and whether it is that of the path itself. */
+  readonly nextHop?: { readonly address: Address; readonly unchanged: boolean };
 }

@@ -1,8 +1,9 @@
 // Why each path is where it is: runs import and decision once more, for one prefix, and writes down what they say.
+import { acceptAll, describeDecision } from '../policy/policy.ts';
 import type { PathStatus } from '../status.ts';
 import { type Step, type View, decide, isEligible, tieBreak } from './decision.ts';
 import type { FamilyTable } from './family-table.ts';
-import { type LocalFacts, explainImport, planImport } from './import.ts';
+import { type LocalFacts, explainImport, importRule, planImport } from './import.ts';
 import { ownPeer, pathField, pathFlag } from './path-table.ts';
 
 type Verdict = Pick<PathStatus, 'state' | 'why'>;
@@ -15,7 +16,7 @@ export function explainPaths(table: FamilyTable, prefix: number, local: LocalFac
   const ranked = rank(table, eligible);
   const rejected = all.filter((path) => !isEligible(view, path));
   return [
-    ...ranked.map(([path, verdict]) => describe(view, path, verdict)),
+    ...ranked.map(([path, verdict]) => ({ ...describe(view, path, verdict), ...letIn(table, prefix, path, local) })),
     ...rejected.map((path) => describe(view, path, { state: 'rejected', why: whyNot(table, prefix, path, local) })),
   ];
 }
@@ -69,6 +70,16 @@ function whyNot(table: FamilyTable, prefix: number, path: number, local: LocalFa
   const plan = planImport(attributes.get(paths.get(path, pathField.heard)), peer, local);
   // A path whose import is to be repeated may already pass: the rejection is that of a moment ago.
   return explainImport(plan, table.prefixes, prefix, peer) ?? 'rejected by the filter before this one';
+}
+
+function letIn(table: FamilyTable, prefix: number, path: number, local: LocalFacts): Pick<PathStatus, 'rule'> {
+  const { paths, attributes, peers } = table.view;
+  const peer = peers[paths.get(path, pathField.peer)];
+  if (peer?.importPolicy === undefined) return {};
+  const plan = planImport(attributes.get(paths.get(path, pathField.heard)), peer, local);
+  const rule = importRule(plan, table.prefixes, prefix);
+  if (plan.refused !== undefined || rule === undefined || plan.policy === acceptAll) return {};
+  return { rule: describeDecision(plan.policy, rule, 'import') };
 }
 
 function describe({ paths, attributes, peers }: View, path: number, verdict: Verdict): PathStatus {

@@ -59,6 +59,18 @@ export class ExportCache {
   }
 
   /**
+   * The attributes as they fit a message to these peers with one route at least: as they are, without what may be
+   * discarded (RFC 7606 §2), or not at all, which withdraws the route (RFC 8654 §4).
+   */
+  fit(attributes: PathAttributes): PathAttributes | undefined {
+    if (mayBeLong(attributes) && !this.fits(attributes)) {
+      const { unknown: _, atomicAggregate: __, aggregator: ___, ...rest } = attributes;
+      return this.fits(rest) ? rest : undefined;
+    }
+    return attributes;
+  }
+
+  /**
    * What matters about the source besides the attributes. Only a reflected route names the peer that it came from
    * (ORIGINATOR_ID).
    */
@@ -113,18 +125,6 @@ export class ExportCache {
     const made = planExport(attributes.get(set), from, this.terms, interfaceOf);
     this.plan = { set, generation, source, made };
     return made;
-  }
-
-  /**
-   * The attributes as they fit a message to these peers with one route at least: as they are, without what may be
-   * discarded (RFC 7606 §2), or not at all, which withdraws the route (RFC 8654 §4).
-   */
-  private fit(attributes: PathAttributes): PathAttributes | undefined {
-    if (mayBeLong(attributes) && !this.fits(attributes)) {
-      const { unknown: _, atomicAggregate: __, aggregator: ___, ...rest } = attributes;
-      return this.fits(rest) ? rest : undefined;
-    }
-    return attributes;
   }
 
   private fits(attributes: PathAttributes): boolean {

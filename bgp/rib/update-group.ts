@@ -7,6 +7,7 @@
 import type { Address } from '#ip';
 import type { AttributeTable } from './attribute-table.ts';
 import type { View } from './decision.ts';
+import { type ExportVerdict, explainExport } from './explain-export.ts';
 import { ExportCache } from './export-cache.ts';
 import type { ExportTerms } from './export.ts';
 import type { Member } from './member.ts';
@@ -80,6 +81,11 @@ export class UpdateGroup {
   announces(peer: number, prefix: number): boolean {
     if (this.slotsOf === undefined) return this.announcedTo(peer, prefix) !== 0;
     return (this.slotsOf.get(prefix) ?? []).some((slot) => this.announcedTo(peer, slot) !== 0);
+  }
+
+  /** What a peer should be told of a prefix, and why. */
+  explain(peer: number, prefix: number): ExportVerdict {
+    return explainExport(this.terms, this.context, (attributes) => this.cache.fit(attributes), { peer, prefix });
   }
 
   /** Brings a prefix's part of the column up to Loc-RIB. */

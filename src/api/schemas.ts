@@ -166,7 +166,14 @@ const Path = shape({
   since: time('when it was last heard'),
   state: oneOf('best', 'multipath', 'valid', 'rejected'),
   why: T.String(),
+  rule: optional(T.String({ description: 'the rule of the import policy that let it in' })),
   stale: T.Boolean(),
+});
+const Export = shape({
+  peer: T.String(),
+  announced: T.Boolean(),
+  why: T.String(),
+  nextHop: optional(shape({ address: address(), unchanged: T.Boolean() })),
 });
 export const Routes = shape({
   routes: T.Array(
@@ -174,6 +181,7 @@ export const Routes = shape({
       prefix: prefix(),
       paths: T.Array(Path),
       announcedTo: T.Array(T.String()),
+      exports: optional(T.Array(Export, { description: 'what each peer is told; only where one prefix is asked for' })),
       kernel: optional(T.Array(KernelRoute)),
     }),
   ),

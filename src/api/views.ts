@@ -2,7 +2,7 @@
 import type { Address, Prefix } from '#ip';
 import type { AddressFamily, AsPath, Capability, Origin, PathAttributes } from '../../bgp/message.ts';
 import { formatAsPath, formatCommunity, formatExtendedCommunity } from '../../bgp/text.ts';
-import type { PathStatus, PeerStatus, RouteStatus } from '../../bgp/status.ts';
+import type { ExportStatus, PathStatus, PeerStatus, RouteStatus } from '../../bgp/status.ts';
 import type { PeerWish } from '../../bgp/wish.ts';
 import type { FibStatus, Route, RouteTrouble } from '../../fib/route.ts';
 import type { WishOfPeer } from './port.ts';
@@ -38,6 +38,8 @@ export interface RouteView {
   /** The best first. */
   readonly paths: readonly PathView[];
   readonly announcedTo: readonly string[];
+  /** What each peer is told and why, where one prefix was asked for. */
+  readonly exports?: readonly ExportStatus[];
   /** Absent where routes do not go into the kernel, or this one should not. */
   readonly kernel?: readonly KernelRouteView[];
 }
@@ -120,6 +122,7 @@ export function viewRoute(route: RouteStatus, kernel?: (prefix: Prefix) => reado
     prefix: route.prefix,
     paths: route.paths.map((path) => ({ ...path, attributes: viewAttributes(path.attributes) })),
     announcedTo: route.announcedTo,
+    ...(route.exports && { exports: route.exports }),
     ...(installed.length > 0 && { kernel: installed }),
   };
 }

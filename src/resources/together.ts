@@ -66,7 +66,9 @@ function of<K extends Kind>(located: readonly Located[], kind: K): Located<K>[] 
 }
 
 function roughly<K extends Kind>(wrong: readonly Wrong[], kind: K): Known<K>[] {
-  return wrong.flatMap(({ rough, where = {} }) => (rough?.kind === kind ? [{ resource: rough as Rough<K>, where }] : []));
+  return wrong.flatMap(({ rough, where = {} }) =>
+    rough?.kind === kind ? [{ resource: rough as Rough<K>, where }] : [],
+  );
 }
 
 /** As they stand in the files: of two that do not go together the later one is reported. */

@@ -1,6 +1,7 @@
 // `manxctl bgp routes [PREFIX]`: the table in brief, or everything about one prefix: each path and why it is where it is,
 // what the kernel has, who hears of it.
 import { readAddress, readPrefix } from '#ip';
+import type { ExportStatus } from '../../../bgp/status.ts';
 import type { KernelRouteView, PathView, RouteView, RoutesAnswer } from '../../api/views.ts';
 import { countText, durationText } from '../../text.ts';
 import type { Context } from '../context.ts';
@@ -50,15 +51,16 @@ interface Row {
 }
 
 export function renderRoute(route: RouteView, view: View): string[] {
-  const { prefix, paths, kernel, announcedTo } = route;
+  const { prefix, paths, kernel } = route;
   const columns = pathColumns(view);
   const [from, ...rest] = columns;
   const marked: Column<PathView> = { head: '   FROM', cell: (path) => `${mark(path)} ${textOf(from!.cell(path))}` };
   return [
     `${prefix}  ${[countText(paths.length, 'path'), ...bestText(paths)].join(', ')}`,
     ...table([marked, ...rest, { head: 'WHY', cell: ({ why }) => why }], paths),
+    ...paths.flatMap(({ rule, ...path }) => (rule === undefined ? [] : [`let in:        ${sourceOf(path)} (${rule})`])),
     ...(kernel ?? []).map((entry) => `in the kernel: ${kernelText(entry, view)}`),
-    `announced to:  ${announcementText(paths, announcedTo)}`,
+    ...announcements(route),
   ];
 }
 
@@ -110,10 +112,30 @@ function kernelText({ route, state, trouble }: KernelRouteView, { now }: View): 
   return `${routeText(route)}, ${state}${trouble === undefined ? '' : `: ${troubleText(trouble, now)}`}`;
 }
 
-function announcementText(paths: readonly PathView[], announcedTo: readonly string[]): string {
-  const source = paths.find(({ state }) => state === 'best')?.peer;
-  const silent = source !== undefined && !announcedTo.includes(source) ? [`not to ${source} (it is the source)`] : [];
-  return [announcedTo.length === 0 ? 'nobody' : announcedTo.join(', '), ...silent].join('; ');
+/** Peers that fare alike share a line. */
+function announcements({ exports = [] }: RouteView): string[] {
+  const [told, untold] = [true, false].map((announced) => exports.filter((one) => one.announced === announced));
+  return [
+    ...(told!.length === 0 ? ['announced to:  nobody'] : grouped('announced to:  ', told!)),
+    ...grouped('not to:        ', untold!),
+  ];
+}
+
+function grouped(label: string, exports: readonly ExportStatus[]): string[] {
+  const alike = Map.groupBy(exports, ({ nextHop, why }) => [...nextHopText(nextHop), why].join('; '));
+  return [...alike].map(([text, peers]) => `${label}${namesText(peers.map(({ peer }) => peer))} (${text})`);
+}
+
+function nextHopText(nextHop: ExportStatus['nextHop']): string[] {
+  if (nextHop === undefined) return [];
+  return [nextHop.unchanged ? 'next hop unchanged' : `next hop ${nextHop.address}`];
+}
+
+const NAMED_AT_MOST = 10;
+
+function namesText(names: readonly string[]): string {
+  const more = names.length - NAMED_AT_MOST;
+  return more <= 0 ? names.join(', ') : `${names.slice(0, NAMED_AT_MOST).join(', ')} and ${more} more`;
 }
 
 function textOf(cell: Cell): string {

@@ -195,7 +195,11 @@ describe('manxctl bgp routes PREFIX', () => {
     prefix,
     paths: [
       path(
-        { state: 'best', why: 'best: shorter AS path than tor-b' },
+        {
+          state: 'best',
+          why: 'best: shorter AS path than tor-b',
+          rule: 'accepted by filter only-pods, rule 1 (import)',
+        },
         { asPath: '65001 65010', communities: ['64512:120'] },
       ),
       path(
@@ -204,6 +208,14 @@ describe('manxctl bgp routes PREFIX', () => {
       ),
     ],
     announcedTo: ['worker-2', 'worker-3'],
+    exports: [
+      ...['worker-2', 'worker-3'].map((name) => ({
+        ...{ peer: name, announced: true, why: 'accepted by filter default, rule 4 (inside pool pods-v4) (export)' },
+        nextHop: { address: parseAddress('10.250.1.254'), unchanged: true },
+      })),
+      { peer: 'tor-a', announced: false, why: 'it is the source' },
+      { peer: 'tor-b', announced: false, why: 'rejected by filter only-own, rule 2 (export)' },
+    ],
     kernel: [
       {
         route: {
@@ -223,9 +235,20 @@ describe('manxctl bgp routes PREFIX', () => {
    FROM   NEXT HOP      LOCAL PREF  AS PATH            MED  ORIGIN  COMMUNITIES  AGE  WHY
 *> tor-a  10.250.1.254         100  65001 65010          0  i       64512:120    9 h  best: shorter AS path than tor-b
 *  tor-b  10.250.1.253         100  65001 65002 65010    0  i                    9 h  longer AS path (3 against 2)
+let in:        tor-a (accepted by filter only-pods, rule 1 (import))
 in the kernel: via 10.250.1.254 dev eth0 proto manx (201) metric 1024, installed
-announced to:  worker-2, worker-3; not to tor-a (it is the source)
+announced to:  worker-2, worker-3 (next hop unchanged; accepted by filter default, rule 4 (inside pool pods-v4) (export))
+not to:        tor-a (it is the source)
+not to:        tor-b (rejected by filter only-own, rule 2 (export))
 `);
+  });
+
+  test('of many peers that fare alike it names the first ten', () => {
+    const many = Array.from({ length: 12 }, (_, i) => ({ peer: `w${i}`, announced: false, why: 'NO_EXPORT' }));
+    expect(renderRoute({ ...route, exports: many }, view).slice(-2)).toEqual([
+      'announced to:  nobody',
+      'not to:        w0, w1, w2, w3, w4, w5, w6, w7, w8, w9 and 2 more (NO_EXPORT)',
+    ]);
   });
 
   test('shows a rejected path with what rejected it', () => {
