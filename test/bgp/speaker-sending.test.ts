@@ -80,12 +80,10 @@ test('77: MP_REACH_NLRI and MP_UNREACH_NLRI stand first among the attributes (RF
 
 test('6: nothing longer than 4096 octets goes to a peer that did not ask for more (RFC 8654 §4)', async () => {
   const stage = await staged({ peers: [torA, torB, torC] });
-  const [long, b] = [
-    await stage.join('tor-a', [ipv4, { name: 'extendedMessage' }]),
-    await stage.join('tor-b', [ipv4, { name: 'extendedMessage' }]),
-  ];
+  const long = await stage.join('tor-a', [ipv4, { name: 'extendedMessage' }]);
   await long.announce(prefixes(5000), set(1));
-  const c = await stage.join('tor-c');
+  // Who comes late is given thousands of routes at a time; others what a slice of work has brought, however little.
+  const [b, c] = [await stage.join('tor-b', [ipv4, { name: 'extendedMessage' }]), await stage.join('tor-c')];
   expect([b.prefixes.length, c.prefixes.length]).toEqual([5000, 5000]);
   expect(Math.max(...b.updates.map(({ length }) => length))).toBeGreaterThan(4096);
   expect(Math.max(...c.updates.map(({ length }) => length))).toBeLessThanOrEqual(4096 - 19);
