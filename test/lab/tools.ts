@@ -7,6 +7,7 @@ import { type Tool, commandsOf, isExecutable, unpack } from '../../deploy/debian
 
 export const tools = {
   bird: { package: 'bird2', commands: { bird: 'bird', birdc: 'birdc' } },
+  nft: { package: 'nftables', commands: { nft: 'nft' } },
   ping: { package: 'iputils-ping', commands: { ping: 'ping' } },
   tcpdump: { package: 'tcpdump', commands: { tcpdump: 'tcpdump' } },
   tshark: { package: 'tshark', commands: { tshark: 'tshark' } },
@@ -22,8 +23,18 @@ export const tools = {
     commands: { 'exabgp-run': 'python3-exabgp' },
     environment: (root) => ({ PYTHONPATH: join(root, 'usr/lib/python3/dist-packages') }),
   },
+  openssl: { package: 'openssl', commands: { openssl: 'openssl' } },
+  etcd: { package: 'etcd-server', commands: { etcd: 'etcd' } },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;
+
+const forClusters = ['openssl', 'etcd'] as const satisfies ToolName[];
+
+/** What tests need that stay in a network of the lab, or what those need besides that have a Kubernetes in it. */
+export function toolsOf(run: 'network' | 'cluster'): readonly ToolName[] {
+  if (run === 'cluster') return forClusters;
+  return (Object.keys(tools) as ToolName[]).filter((name) => !forClusters.some((other) => other === name));
+}
 
 /** Which tools there are now, and for the others why not. */
 export interface Provision {
