@@ -89,9 +89,14 @@ function textSchema({ format, maxBytes, empty }: Of<'text'>): OpenApi {
   return {
     type: 'string',
     ...(isBare && !empty && format === undefined && { minLength: 1 }),
-    ...(maxBytes !== undefined && { maxLength: maxBytes }),
+    ...(maxBytes !== undefined && inBytes(maxBytes)),
     ...form,
   };
+}
+
+/** maxLength counts characters. */
+function inBytes(max: number): OpenApi {
+  return cel(max, `bytes(self).size() <= ${max}`, `must have at most ${max} bytes`);
 }
 
 function integerSchema({ min, max }: Of<'integer'>): OpenApi {
@@ -102,7 +107,7 @@ function integerSchema({ min, max }: Of<'integer'>): OpenApi {
 /** CEL is costed in advance, and what has no end costs too much. More than any list here will ever have. */
 const ITEMS_MAX = 1000;
 
-function listSchema({ items, min, max, unique }: Of<'list'>): OpenApi {
+function listSchema({ items, min, max, unique, key }: Of<'list'>): OpenApi {
   const inner = openApiOf(items);
   const isScalar = inner.type !== 'object' && inner.type !== 'array';
   const limit = max ?? (hasRules(inner) ? ITEMS_MAX : undefined);
@@ -112,6 +117,7 @@ function listSchema({ items, min, max, unique }: Of<'list'>): OpenApi {
     ...(min !== undefined && { minItems: min }),
     ...(limit !== undefined && { maxItems: limit }),
     ...(unique && isScalar && { 'x-kubernetes-list-type': 'set' }),
+    ...(key !== undefined && { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] }),
   };
 }
 
@@ -142,6 +148,7 @@ function propertiesOf(fields: Fields): Record<string, OpenApi> {
 const FAMILY = { 4: 'ip(self).family() == 4', 6: 'ip(self).family() == 6' } as const;
 /** Go's "global unicast" is without loopback and link-local addresses, and all three are some host's. */
 const ONE_HOST = '(ip(self).isGlobalUnicast() || ip(self).isLoopback() || ip(self).isLinkLocalUnicast())';
+const BRACKETED = "self.indexOf(':') < self.indexOf(']')";
 const PORT_TEXT = "self.substring(self.lastIndexOf(':') + 1)";
 const PORT = `int(${PORT_TEXT}) >= 1 && int(${PORT_TEXT}) <= 65535`;
 const NO_HOST_BITS = 'cidr(self).masked() == cidr(self)';
@@ -157,11 +164,17 @@ function pattern(regex: string, maxLength?: number): OpenApi {
   return { pattern: regex, ...(maxLength !== undefined && { maxLength }) };
 }
 
+/** 0 to 65535 and 0 to 4294967295. Filters have communities in lists of lists, where CEL would be too dear. */
+const U16 = '([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+const U32 =
+  '([0-9]{1,9}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}|42949[0-5][0-9]{4}|' +
+  '429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-5])';
+
 const nodeAddress = (family: 4 | 6): OpenApi =>
   cel(
     PREFIX_LENGTH_MAX,
     `(isCIDR(self) && cidr(self).ip().family() == ${family}) || (isIP(self) && ${FAMILY[family]})`,
-    `is an IPv${family} address with the length of its subnet`,
+    `must be an IPv${family} address with the length of its subnet`,
   );
 
 const formats: { readonly [F in Format]: OpenApi } = {
@@ -174,9 +187,9 @@ const formats: { readonly [F in Format]: OpenApi } = {
     [
       `(isIP(self) && ${ONE_HOST})`,
       `(self.matches('^[0-9.]+:[0-9]{1,5}$') && isIP(self.split(':')[0]) && ${PORT})`,
-      `(self.matches('^\\\\[[0-9A-Fa-f:.]+\\\\]:[0-9]{1,5}$') && isIP(self.substring(1, self.indexOf(']'))) && ${PORT})`,
+      `(self.matches('^\\\\[[0-9A-Fa-f:.]+\\\\]:[0-9]{1,5}$') && isIP(self.substring(1, self.indexOf(']'))) && ${BRACKETED} && ${PORT})`,
     ].join(' || '),
-    'is an address, perhaps with a port: 10.0.0.1:1179 or [fd00::1]:1179',
+    'must be an address, perhaps with a port: 10.0.0.1:1179 or [fd00::1]:1179',
   ),
   prefix: cel(PREFIX_LENGTH_MAX, `isCIDR(self) && ${NO_HOST_BITS}`, 'is not a prefix, or has host bits set'),
   prefixOrAddress: cel(
@@ -188,12 +201,7 @@ const formats: { readonly [F in Format]: OpenApi } = {
   nodeAddressV6: nodeAddress(6),
   selector: {},
   duration: pattern('^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(h|ms|us|µs|μs|ns|m|s))+)$'),
-  community: cel(
-    32,
-    "self.matches('^[0-9]{1,10}(:[0-9]{1,10}){1,2}$') && self.split(':').all(part, int(part) <= " +
-      "(self.split(':').size() == 2 ? 65535 : 4294967295))",
-    'is not a community (64512:120, or large 64512:300:100)',
-  ),
+  community: pattern(`^(${U16}:${U16}|${U32}:${U32}:${U32})$`),
   communityName: pattern('^[A-Za-z0-9_-]+$'),
   resourceName: pattern('^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$', 253),
   nodeName: pattern('^[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?$', 253),

@@ -40,7 +40,7 @@ const onlyDefault: RulesAt = {
 
 const defaultOrNode: Rule = {
   rule: "self.metadata.name == 'default' || self.metadata.name.startsWith('node.')",
-  message: 'is called default, or node.<name of a node>',
+  message: 'must be called default, or node.<name of a node>',
 };
 
 const BLOCK_SIZE =
@@ -55,14 +55,14 @@ const poolRules: readonly Rule[] = [
   })),
   {
     rule: "!has(self.allowedUses) || !('LoadBalancer' in self.allowedUses) || self.allowedUses.size() == 1",
-    message: 'LoadBalancer stands alone',
+    message: 'LoadBalancer must stand alone',
     fieldPath: '.allowedUses',
   },
   {
     rule:
       '!isCIDR(self.cidr) || (cidr(self.cidr).ip().family() == 4 ' +
       `? ${BLOCK_SIZE} >= 20 && ${BLOCK_SIZE} <= 32 : ${BLOCK_SIZE} >= 116 && ${BLOCK_SIZE} <= 128)`,
-    message: 'is 20 to 32 for IPv4 and 116 to 128 for IPv6',
+    message: 'must be 20 to 32 for IPv4 and 116 to 128 for IPv6',
     fieldPath: '.blockSize',
   },
   {
@@ -71,14 +71,14 @@ const poolRules: readonly Rule[] = [
     fieldPath: '.cidr',
   },
   ...Object.entries(unroutable).map(([name, ranges]) => ({
-    rule: ranges
-      .map((range) => `(!cidr('${range}').containsCIDR(self.cidr) && !cidr(self.cidr).containsCIDR('${range}'))`)
-      .join(' && '),
+    rule: `!isCIDR(self.cidr) || (${ranges
+      .map((range) => `!cidr('${range}').containsCIDR(self.cidr) && !cidr(self.cidr).containsCIDR('${range}')`)
+      .join(' && ')})`,
     message: `overlaps the ${name} range`,
     fieldPath: '.cidr',
   })),
-  { rule: 'self.cidr == oldSelf.cidr', message: 'stays as it was created', fieldPath: '.cidr' },
-  { rule: `${BLOCK_SIZE} == ${OLD_BLOCK_SIZE}`, message: 'stays as it was created', fieldPath: '.blockSize' },
+  { rule: 'self.cidr == oldSelf.cidr', message: 'must stay as it was created', fieldPath: '.cidr' },
+  { rule: `${BLOCK_SIZE} == ${OLD_BLOCK_SIZE}`, message: 'must stay as it was created', fieldPath: '.blockSize' },
 ];
 
 function nodesOwn(): Rule {
@@ -87,7 +87,7 @@ function nodesOwn(): Rule {
   const others = fields.filter((field) => !ofOneNode.includes(field)).map((field) => `has(self.spec.${field})`);
   return {
     rule: `!self.metadata.name.startsWith('node.') || !has(self.spec) || !(${others.join(' || ')})`,
-    message: `of one node: only ${ofOneNode.join(', ')}`,
+    message: `a configuration of one node may only say ${ofOneNode.join(', ')}`,
   };
 }
 
@@ -119,7 +119,7 @@ function filterRules(family: 4 | 6): readonly Rule[] {
       rule:
         `!has(self.prefixLength) || ((!has(self.prefixLength.min) || self.prefixLength.min <= ${bits}) && ` +
         `(!has(self.prefixLength.max) || self.prefixLength.max <= ${bits}))`,
-      message: `is at most ${bits}`,
+      message: `must be at most ${bits}`,
       fieldPath: '.prefixLength',
     },
     {
@@ -140,7 +140,7 @@ function durationRules(): readonly Rule[] {
       rule:
         `${given} || ${zero}(${value} >= duration('${min}s') && ${value} <= duration('${max}s') && ` +
         `${value}.getMilliseconds() % 1000 == 0)`,
-      message: `is ${orZero ? '0s or ' : ''}whole seconds from ${min}s to ${max}s`,
+      message: `must be ${orZero ? '0s or ' : ''}whole seconds from ${min}s to ${max}s`,
       fieldPath: `.${field}`,
     };
   });
@@ -152,7 +152,7 @@ const optionsRules: readonly Rule[] = [
   together('peerSelector', 'mesh'),
   {
     rule: '!has(self.mesh) || self.mesh',
-    message: 'is true or left out (none of peers, peerSelector, mesh: every peer)',
+    message: 'must be true or left out (none of peers, peerSelector, mesh: every peer)',
     fieldPath: '.mesh',
   },
   ...['interface', 'dynamicPrefix'].map((field) => ({

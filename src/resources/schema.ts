@@ -20,6 +20,8 @@ export type Schema =
       readonly min?: number;
       readonly max?: number;
       readonly unique?: true;
+      /** The field that tells the items apart; no two have the same in it. The kind's own check says so. */
+      readonly key?: string;
     }
   | { readonly type: 'map'; readonly keys?: Format; readonly values: Schema }
   /** `open`: unknown fields are kept, not refused. `exactlyOne`: of the fields. */
@@ -62,7 +64,7 @@ export function integer(min: number, max: number): Schema {
   return { type: 'integer', min, max };
 }
 
-export function list(items: Schema, limits: { min?: number; max?: number; unique?: true } = {}): Schema {
+export function list(items: Schema, limits: { min?: number; max?: number; unique?: true; key?: string } = {}): Schema {
   return { type: 'list', items, ...limits };
 }
 

@@ -24,6 +24,7 @@ export const bgpConfigurationSpec = object({
         name: { says: 'the name', required: true, schema: text('communityName') },
         value: { says: '64512:120, or large 64512:300:100', required: true, schema: text('community') },
       }),
+      { key: 'name' },
     ),
   },
   prefixAdvertisements: {
