@@ -78,14 +78,19 @@ const shortNames: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   BlockAffinity: ['affinity'],
 };
 
-/** Without a status subresource: there is nothing else in them, and creating one takes a single request so. */
+/**
+ * Without a status subresource: there is nothing else in them, and creating one takes a single request so. Open, because
+ * agents of a later version may say more.
+ */
 function statuses(): Definition[] {
   const schemas = { NodeRoutingStatus: nodeRouting, BGPPeerStatus: bgpPeerState };
   return (Object.keys(statusKinds) as StatusKind[]).map((kind) =>
     definition({
       ...{ kind, apiVersion: 'projectmanx.org/v1', columns: columnsOf[kind], plural: statusKinds[kind].plural },
       shortNames: statusKinds[kind].short,
-      schema: resourceSchema({ status: openApiOf(schemas[kind]) }),
+      schema: resourceSchema({
+        status: { ...openApiOf(schemas[kind]), 'x-kubernetes-preserve-unknown-fields': true },
+      }),
       subresource: false,
     }),
   );
