@@ -21,6 +21,7 @@ import type { AgentConfig } from './config.ts';
 import { createDocuments } from './documents.ts';
 import { type Ipam, createIpam } from './ipam/index.ts';
 import type { Log } from './log.ts';
+import { type NftTable, openNft } from './nft/index.ts';
 import { openFileStore } from './store/file.ts';
 import type { Store } from './store/port.ts';
 import { version } from './version.ts';
@@ -47,6 +48,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
 
   const kernel = config.fib ? stack.use(openKernel(log, () => parts.router?.nextHopsChanged())) : undefined;
   parts.kernel = kernel;
+  const nft = config.fib ? stack.use(openNft(log)) : undefined;
   const discovery = stack.use(
     startDiscovery({
       onChange: () => parts.router?.look(),
@@ -70,11 +72,11 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
 
   const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
   const restart = await restartState(continuity, kernel);
-  const router = stack.use(new Router({ config, store, ipam, log, kernel, discovery, attachments, restart }));
+  const router = stack.use(new Router({ config, store, ipam, log, kernel, nft, discovery, attachments, restart }));
   parts.router = router;
   await router.settle();
 
-  const source = { config, store, ipam, kernel, pods, router, probes, startedAt };
+  const source = { config, store, ipam, kernel, nft, pods, router, probes, startedAt };
   await pods?.serve();
   parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
@@ -98,6 +100,7 @@ interface Parts {
   readonly store: Store;
   readonly ipam: Ipam;
   readonly kernel: Kernel | undefined;
+  readonly nft: NftTable | undefined;
   readonly pods: Pods | undefined;
   readonly router: Router;
   readonly probes: { readonly loops: readonly Loop[] };
@@ -118,9 +121,15 @@ function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, kernel, pods, router, probes, startedAt } = parts;
+  const { config, store, kernel, nft, pods, router, probes, startedAt } = parts;
   const wired = await podsStatus(parts);
-  const loops = [...router.failures(), ...(kernel?.failures() ?? []), ...(pods?.failures() ?? []), ...probes.loops];
+  const loops = [
+    ...router.failures(),
+    ...(kernel?.failures() ?? []),
+    ...(nft?.failures() ?? []),
+    ...(pods?.failures() ?? []),
+    ...probes.loops,
+  ];
   const status = {
     ...{ node: config.node, version, startedAt },
     parts: { fib: config.fib, cni: config.cni },
@@ -128,8 +137,9 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     shutDown: router.shutDown(),
     ...(wired.pods && { pods: wired.pods }),
     ...(kernel && { kernel: kernel.status() }),
+    ...(nft && { nft: nft.status() }),
     store: store.status(),
-    troubles: router.troubles,
+    troubles: [...router.troubles, ...(nft?.troubles ?? [])],
     failures: [...wired.failures, ...loops.flatMap(({ failure }) => failure ?? [])],
   };
   return { ...status, health: assess(status, Date.now()) };

@@ -26,6 +26,7 @@ import type { Log } from '../log.ts';
 import type { Problem, Store } from '../store/port.ts';
 import type { Kernel } from './kernel.ts';
 import { Loop } from './loop.ts';
+import type { NftTable } from '../nft/index.ts';
 import { noteTo } from './note.ts';
 import { readPasswords } from './passwords.ts';
 import { type Sweep, createSweep } from './sweep.ts';
@@ -37,6 +38,8 @@ export interface RouterOptions {
   readonly log: Log;
   /** Absent: routes stay with the speaker. */
   readonly kernel?: Kernel | undefined;
+  /** Absent: packets are not translated, nor thrown away. */
+  readonly nft?: Pick<NftTable, 'follow'> | undefined;
   /** Who is on the links of unnumbered peers; to be followed by {@link Router.look}. */
   readonly discovery: Pick<Discovery, 'follow' | 'sighting'>;
   /** What is wired here. */
@@ -162,6 +165,7 @@ export class Router implements AsyncDisposable {
     this.wish = wish;
     this.running ??= this.startSpeaker();
     this.running.apply(wish);
+    this.options.nft?.follow({ view, felix: {}, services: [], translated: false });
     await this.updateRoutes({ view, ownBlocks, attachments });
   }
 

@@ -2,6 +2,7 @@
 import type { Address, Prefix } from '#ip';
 import type { PeerStatus, SpeakerStatus } from '../../bgp/status.ts';
 import type { FibStatus } from '../../fib/route.ts';
+import type { NftStatus } from '../nft/index.ts';
 import type { Problem, StoreStatus } from '../store/port.ts';
 
 /** Times are ms since the epoch. */
@@ -18,6 +19,7 @@ export interface AgentStatus {
   readonly shutDown: readonly string[];
   readonly pods?: PodsStatus;
   readonly kernel?: KernelStatus;
+  readonly nft?: NftStatus;
   readonly store: StoreStatus;
   /** What the configuration asks for and cannot have; the rest of it is in force. */
   readonly troubles: readonly Problem[];

@@ -215,6 +215,13 @@ export const Status = shape({
     }),
   ),
   kernel: optional(shape({ ...fibStatus, forwarding: T.Array(shape({ family: T.Integer(), problem: T.String() })) })),
+  nft: optional(
+    shape({
+      wished: T.Boolean({ description: 'whether there is to be a table inet manx' }),
+      lastCheck: optional(time('when it was last seen to be as it should be')),
+      repairs: count('how often somebody else changed it and it was put right'),
+    }),
+  ),
   store: shape({
     kind: oneOf('file', 'kubernetes'),
     problems: T.Array(Problem),

@@ -39,6 +39,7 @@ function summary(status: AgentStatus, { now }: View): string[] {
   return [
     `  pods     ${podsText(status)}`,
     `  kernel   ${status.kernel === undefined ? 'left alone (--no-fib)' : kernelText(status.kernel, now)}`,
+    ...(status.nft?.wished ? [`  nft      ${nftText(status.nft, now)}`] : []),
     `  store    ${storeText(status.store, now)}`,
   ];
 }
@@ -65,6 +66,12 @@ function kernelText(kernel: KernelStatus, now: number): string {
   const checked =
     kernel.lastFullCheck === undefined ? 'not checked yet' : `checked ${agoText(now - kernel.lastFullCheck)}`;
   return `${counts.join(', ')}; ${checked}`;
+}
+
+/** Only where there is something to keep: most nodes need no table. */
+function nftText({ lastCheck, repairs }: NonNullable<AgentStatus['nft']>, now: number): string {
+  const checked = lastCheck === undefined ? 'not checked yet' : `checked ${agoText(now - lastCheck)}`;
+  return `table inet manx${repairs > 0 ? `, ${repairs} repaired` : ''}; ${checked}`;
 }
 
 function storeText(store: StoreStatus, now: number): string {
