@@ -14,6 +14,8 @@ export interface Own {
   readonly addresses: readonly Address[];
   /** The node has sessions over links without addresses. */
   readonly unnumbered: boolean;
+  /** Ranges and single addresses of Services. */
+  readonly services: readonly Prefix[];
 }
 
 /**
@@ -35,24 +37,8 @@ export function originatedRoutes(
     .map(hostPrefix);
   const itself = own.unnumbered ? Object.values(self.addresses).filter(({ prefix }) => isHostPrefix(prefix)) : [];
   const hosts = itself.map(({ prefix }) => prefix);
-  const prefixes = new Set([...own.blocks, ...borrowed, ...hosts, ...servicePrefixes(view, self)]);
+  const prefixes = new Set([...own.blocks, ...borrowed, ...hosts, ...own.services]);
   return [...prefixes].map((prefix) => originate(view, prefix, advertisements));
-}
-
-/** Where a node is not to take part in load balancing, it announces no service. */
-const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
-
-/**
- * The ranges of services, which every node announces. They have no route in the kernel: kube-proxy rewrites packets to
- * a service, but those of the node's own programs only after the route has been looked up.
- */
-export function servicePrefixes(view: ClusterView, self: SpeakingNode): Prefix[] {
-  if (self.labels[EXCLUDED] === 'true') return [];
-  const configuration = clusterConfiguration(view);
-  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = configuration;
-  const balanced = configuration.serviceLoadBalancerAggregation === 'Disabled' ? [] : serviceLoadBalancerIPs;
-  const ranges = [...serviceClusterIPs, ...serviceExternalIPs, ...balanced].map(({ cidr }) => cidr);
-  return ranges.filter((cidr) => self.addresses[familyOfPrefix(cidr)] !== undefined);
 }
 
 /** Calico's arithmetic between a route's metric in the kernel and its LOCAL_PREF. */

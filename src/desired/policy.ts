@@ -11,10 +11,9 @@ import type { BGPPeer } from '../resources/types.ts';
 import type { Problem } from '../store/port.ts';
 import { type Advertisements, communitiesFor } from './communities.ts';
 import { filterRules } from './filter.ts';
-import { servicePrefixes } from './originated.ts';
 import { type SessionPlan, audienceOf, endpointOf, linkOf } from './sessions.ts';
 import { type SpeakingNode, addressesOf } from './speaking-node.ts';
-import { type ClusterView, clusterConfiguration } from './view.ts';
+import { type ClusterView, clusterConfiguration, serviceRanges } from './view.ts';
 
 /** What the policies of all sessions of a node are made from. */
 export interface PolicyContext {
@@ -23,6 +22,8 @@ export interface PolicyContext {
   readonly nodes: readonly SpeakingNode[];
   readonly ownBlocks: readonly Prefix[];
   readonly advertisements: Advertisements;
+  /** Ranges of Services that this node announces whole. */
+  readonly serviceRanges: readonly Prefix[];
   /** External neighbours that were found on links. */
   readonly linkNeighbours: readonly Address[];
 }
@@ -88,9 +89,13 @@ function lacksPolicy({ plan, internal }: PolicyTarget): boolean {
   return plan.options.requirePolicy === true && !internal && (plan.peer?.spec.filters ?? []).length === 0;
 }
 
-/** Before any filter: what a node originates itself it does not learn, whoever says so. */
-function ownRules({ view, self, ownBlocks }: PolicyContext): Rule[] {
-  const own = [...ownBlocks, ...addressesOf(self).map(hostPrefix), ...servicePrefixes(view, self)];
+/**
+ * Before any filter: what a node originates itself it does not learn, whoever says so. Single addresses of Services are
+ * not in here: there may be thousands, other nodes announce them too, a reflector passes those on; our own is preferred
+ * to any other anyhow, and the kernel takes none.
+ */
+function ownRules({ self, ownBlocks, serviceRanges }: PolicyContext): Rule[] {
+  const own = [...ownBlocks, ...addressesOf(self).map(hostPrefix), ...serviceRanges];
   return own.map((cidr) => ({
     name: `${cidr} is this node's own`,
     match: { prefix: { cidr, operator: 'Equal' } },
@@ -110,10 +115,9 @@ function exportDefaults(context: PolicyContext, target: PolicyTarget): Rule[] {
   ];
 }
 
-/** A route reflector passes on the ranges of services, which other nodes announce. */
+/** A route reflector passes on what other nodes announce of services. */
 function reflected(view: ClusterView): Rule[] {
-  const { serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = clusterConfiguration(view);
-  return [...serviceExternalIPs, ...serviceLoadBalancerIPs].map(({ cidr }) => ({
+  return serviceRanges(clusterConfiguration(view)).map(({ cidr }) => ({
     name: `inside the service range ${cidr}`,
     match: within(cidr),
     action: 'accept',

@@ -6,7 +6,7 @@ import { BGP_METRIC, type NextHop, type Route } from '../../fib/route.ts';
 import { type PrefixSet, prefixSet } from './prefix-set.ts';
 import { audienceOf, endpointOf } from './sessions.ts';
 import { type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
-import { type ClusterView, clusterConfiguration } from './view.ts';
+import { type ClusterView, clusterConfiguration, serviceRanges } from './view.ts';
 
 /** A learned best path, as far as the kernel needs it. Several paths are used at once. */
 export interface LearnedRoute {
@@ -101,8 +101,7 @@ const NOT_FORWARDED = ['127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '::1/128'
 function fenceOf({ view, node, ownBlocks, attachments }: Omit<RoutesInput, 'best'>): Fence {
   const nodes = speakingNodes(view);
   const self = nodes.find(({ name }) => name === node);
-  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = clusterConfiguration(view);
-  const services = [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs].map(({ cidr }) => cidr);
+  const services = serviceRanges(clusterConfiguration(view)).map(({ cidr }) => cidr);
   const pods = attachments.flatMap(({ addresses }) => addresses);
   const own = self === undefined ? [] : addressesOf(self);
   const subnets = prefixSet(self === undefined ? [] : subnetsOf(self));

@@ -13,6 +13,7 @@ import {
 import type { Sighting } from '../../fib/neighbours/index.ts';
 import { fnv32 } from '../ipam/choose.ts';
 import type { PeerOptionsSpec, SecretReference } from '../resources/types.ts';
+import { type AnnouncedServices, type ServicesInput, servicesAnnouncer } from '../services/announced.ts';
 import type { Problem } from '../store/port.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { readAdvertisements } from './communities.ts';
@@ -29,6 +30,8 @@ export interface SpeakerInput {
   readonly ownBlocks: readonly Prefix[];
   /** Addresses of the pods that are wired here. */
   readonly ownAddresses: readonly Address[];
+  /** What is announced for Services; absent where nobody knows of any: the ranges. */
+  readonly services?: Pick<AnnouncedServices, 'ranges' | 'addresses'>;
   /** The password, or undefined when it cannot be had: then there is no session. */
   readonly password: (where: { readonly file: string } | SecretReference) => string | undefined;
   /** Who has been found on a link; for unnumbered peers. */
@@ -66,13 +69,20 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   const linkNeighbours = plans
     .filter(({ asn, peer }) => asn !== (peer?.spec.localASNumber ?? self.asn))
     .flatMap((plan) => sightingOf(input, plan)?.found?.neighbour ?? []);
-  const context: PolicyContext = { view, self, nodes, ownBlocks: input.ownBlocks, advertisements, linkNeighbours };
+  const services = input.services ?? servicesAnnouncer(self.name)(servicesBasis(view, self));
+  const context: PolicyContext = {
+    ...{ view, self, nodes, ownBlocks: input.ownBlocks, advertisements, linkNeighbours },
+    serviceRanges: services.ranges,
+  };
   const policies = policyMaker(context);
   const drawn = plans.map((plan) => drawPeer(input, self, policies, plan));
   const peers = drawn.flatMap(({ peer }) => peer ?? []);
   const dynamicPeers = drawn.flatMap(({ dynamic }) => dynamic ?? []);
   const links = plans.flatMap(({ remote }) => ('link' in remote ? [remote.link] : []));
-  const own = { blocks: input.ownBlocks, addresses: input.ownAddresses, unnumbered: links.length > 0 };
+  const own = {
+    ...{ blocks: input.ownBlocks, addresses: input.ownAddresses, unnumbered: links.length > 0 },
+    services: [...services.ranges, ...services.addresses],
+  };
   return {
     wish: {
       asn: self.asn,
@@ -86,6 +96,16 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
     },
     links,
     troubles: unique([...communityTroubles, ...planTroubles, ...drawn.flatMap(({ troubles }) => troubles)]),
+  };
+}
+
+/** What the configuration says about Services and the node that is to announce them. */
+export function servicesBasis(view: ClusterView, self: SpeakingNode): Omit<ServicesInput, 'known'> {
+  const families = addressesOf(self).map(familyOf);
+  return {
+    configuration: clusterConfiguration(view),
+    pools: view.pools,
+    node: { labels: self.labels, families },
   };
 }
 

@@ -1,4 +1,5 @@
 // The configuration of the cluster, read once: what everything in this folder looks at.
+import type { Prefix } from '#ip';
 import type {
   BGPConfiguration,
   BGPConfigurationSpec,
@@ -50,6 +51,12 @@ export async function readView(store: Store): Promise<ClusterView> {
 /** The cluster's BGPConfiguration, `default`. */
 export function clusterConfiguration(view: ClusterView): BGPConfigurationSpec {
   return view.bgpConfigurations.find(({ metadata }) => metadata.name === 'default')?.spec ?? {};
+}
+
+/** Every range that addresses of Services may be announced from. */
+export function serviceRanges(configuration: BGPConfigurationSpec): { readonly cidr: Prefix }[] {
+  const { serviceClusterIPs = [], serviceExternalIPs = [], serviceLoadBalancerIPs = [] } = configuration;
+  return [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs];
 }
 
 /** The few fields that may be set for one node, in `node.<name>`, over the cluster's. */
