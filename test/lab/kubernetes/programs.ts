@@ -30,7 +30,7 @@ const module = new URL('module/', import.meta.url).pathname;
 
 /** The release that module/go.mod pins, like v1.34.4. */
 export function pinnedVersion(): string {
-  const line = /^require k8s\.io\/kubernetes (v\S+)$/m.exec(readFileSync(join(module, 'go.mod'), 'utf8'));
+  const line = /^(?:require |\t)k8s\.io\/kubernetes (v\S+)/m.exec(readFileSync(join(module, 'go.mod'), 'utf8'));
   return line![1]!;
 }
 
