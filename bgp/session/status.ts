@@ -44,7 +44,7 @@ export function statusOf(source: StatusSource): SessionStatus {
     ...(wish.interface !== undefined && { interface: wish.interface }),
     asn: wish.asn,
     state: names[attempt.state.name],
-    since: attempt.since + aheadOf(source.clock),
+    since: Math.round(attempt.since + aheadOf(source.clock)),
     ...(reason !== undefined && { reason }),
     ...(cause !== undefined && { cause }),
     passive: wish.passive,

@@ -101,15 +101,18 @@ export class LabNode {
   }
 
   /** Starts the agent and resolves as soon as its process runs; {@link ready} waits for its API. */
+  /** What manxd is started with here. */
+  get command(): string[] {
+    const places = ['--config', `${this.shared}/config`, '--datastore', `${this.shared}/datastore`];
+    const own = ['--state', `${this.folder}/state`, '--run', this.run, '--node', this.name];
+    return [this.programs.manxd, ...places, ...own];
+  }
+
   async startAgent(flags: readonly string[] = []): Promise<void> {
     await mkdir(this.run, { recursive: true });
     const log = createWriteStream(`${this.folder}/manxd.log`, { flags: 'a' });
     await once(log, 'open');
-    const places = ['--config', `${this.shared}/config`, '--datastore', `${this.shared}/datastore`];
-    const own = ['--state', `${this.folder}/state`, '--run', this.run, '--node', this.name];
-    const started = this.host.start(process.execPath, [this.programs.manxd, ...places, ...own, ...flags], {
-      stdio: ['ignore', log, log],
-    });
+    const started = this.host.start(process.execPath, [...this.command, ...flags], { stdio: ['ignore', log, log] });
     started.once('spawn', () => log.close());
     await once(started, 'spawn');
     this.agent = started;

@@ -88,3 +88,14 @@ test.skipIf(reason)(title('no packet is lost while an agent is killed twice with
   });
   expect(lost).toEqual({});
 });
+
+test.skipIf(reason)(title('no packet is lost while a second agent is started beside the first'), async () => {
+  const [node] = centre.nodes;
+  const lost = await lostDuring(async () => {
+    const second = await node!.host.run(process.execPath, node!.command, { mayFail: true });
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('another manxd');
+    await back();
+  });
+  expect(lost).toEqual({});
+});

@@ -147,6 +147,35 @@ describe('the configuration', () => {
       20_000,
     );
   });
+
+  test('with another password in that file, on both sides within moments, keeps the session', async () => {
+    const before = await peerAtTwo();
+    for (const agent of [pair.one, pair.two]) await agent.write('secret', 'battery staple\n');
+    // What is said under the new key arrives: the route goes and comes back.
+    for (const originates of [false, true]) {
+      const configured = configuration('one').replace(
+        'connectRetryTime: 1s',
+        'connectRetryTime: 1s, passwordFile: secret',
+      );
+      await pair.one.write(
+        'all.yaml',
+        originates ? configured : configured.replace('198.51.100.0/24', '198.51.101.0/24'),
+      );
+      await until('it is heard', async () => ((await routeAtTwo())?.paths.length ?? 0) > 0 === originates, 30_000);
+    }
+    const { flaps } = await peerAtTwo();
+    expect(flaps).toBe(before.flaps);
+    // A new connection needs the new password on both sides.
+    await pair.one.api.send('POST', '/v1/bgp/peers/two/reset');
+    await until(
+      'it comes up again',
+      async () => {
+        const { state, flaps: now } = await peerAtTwo();
+        return state === 'Established' && now > flaps;
+      },
+      30_000,
+    );
+  });
 });
 
 describe('manxd --check', () => {

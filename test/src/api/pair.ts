@@ -59,7 +59,7 @@ export class TestAgent {
     this.child = this.host.start(process.execPath, [manxd, ...this.places, ...this.flags], {
       stdio: ['ignore', log, log],
     });
-    await until(`${this.name} answers`, () => this.status().catch(() => undefined), 20_000);
+    await until(`${this.name} answers`, () => this.status().catch(() => undefined), 50_000);
   }
 
   /** Ends it with a signal. @returns exit code and signal */
