@@ -19,7 +19,7 @@ import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
 import { serveApi } from './api/server.ts';
 import type { AgentConfig } from './config.ts';
 import { createDocuments } from './documents.ts';
-import { type Ipam, createIpam } from './ipam/index.ts';
+import { type Ipam, createIpam, fileJournal } from './ipam/index.ts';
 import type { Log } from './log.ts';
 import { type NftTable, openNft } from './nft/index.ts';
 import { openFileStore } from './store/file.ts';
@@ -57,7 +57,13 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   );
   const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
   parts.store = store;
-  const ipam = createIpam({ store, node: name });
+  const ipam = createIpam({
+    ...{ store, node: name },
+    // Files are not away.
+    ...(store.status().kind === 'kubernetes' && { journal: fileJournal(join(config.state, 'addresses.json')) }),
+    onConflict: (conflict) =>
+      log.error(conflict, 'somebody else was given the address of a pod while this node was cut off: delete the pod'),
+  });
   const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
   const pods = config.cni
     ? stack.use(

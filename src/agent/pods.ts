@@ -46,6 +46,7 @@ export interface PodsOptions {
 /** A leak costs an address, not a packet: there is no hurry. */
 const COLLECT_EVERY_MS = 5 * 60_000;
 const TOMBSTONES_EVERY_MS = 30_000;
+const RETURN_EVERY_MS = 10_000;
 
 /** Starts the `ip` children. Nothing is touched yet. */
 export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOptions): Pods {
@@ -78,6 +79,17 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
       if (count > 0) log.info({ count }, 'deletions from while no agent ran carried out');
     },
   });
+  const returning = new Loop({
+    doing: 'telling the store which pods came and went while it was away',
+    log,
+    everyMs: RETURN_EVERY_MS,
+    work: async () => {
+      const { given, released } = await ipam.pending();
+      if (given + released === 0) return;
+      await ipam.settle();
+      log.info({ given, released }, 'the store knows again which pod has which address');
+    },
+  });
   const collecting = new Loop({
     doing: 'freeing addresses that no pod has',
     log,
@@ -92,7 +104,7 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
       await ipam.reconcile();
     },
   });
-  const loops = [settle, tombstones, collecting];
+  const loops = [settle, tombstones, returning, collecting];
   stack.defer(async () => void (await Promise.all(loops.map((loop) => loop.close()))));
   return {
     attachments: () => readable(() => records.list(), log),
@@ -105,6 +117,7 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
       stack.use(await serve(join(config.run, 'cni.sock'), { handle }));
       // A plugin may have found nobody a moment ago and written its deletion down.
       tombstones.look();
+      returning.look();
       collecting.look();
     },
     failures: () => loops,

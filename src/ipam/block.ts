@@ -83,6 +83,15 @@ export function allocate(
   return { ...block, allocations, attributes, unallocated, sequenceNumberForAllocation: sequences };
 }
 
+/** Gives an ordinal that somebody has to somebody else, without its being free in between. */
+export function handOver(block: IPAMBlockSpec, ordinal: number, owner: Owner): IPAMBlockSpec {
+  const attributes = [...block.attributes];
+  const allocations = [...block.allocations];
+  allocations[ordinal] = indexOfOwner(attributes, owner);
+  const sequences = { ...block.sequenceNumberForAllocation, [ordinal]: block.sequenceNumber };
+  return compact({ ...block, attributes, allocations, sequenceNumberForAllocation: sequences });
+}
+
 /** Which ordinals a handle holds. Those that rest after their release are nobody's. */
 export function holdingsOf(block: IPAMBlockSpec, handle: string): Holding[] {
   return [...allocated(block)]

@@ -2,6 +2,7 @@
 import { type Address, type Prefix, addressAt, containsPrefix } from '#ip';
 import type { BlockAffinity, IPAMBlock, IPAMBlockSpec, IPAMHandle } from '../resources/types.ts';
 import { allocated, hostOf } from './block.ts';
+import { KEEPING_HANDLE } from './kept.ts';
 import { handleName } from '../resources/names.ts';
 import type { Settings } from './settings.ts';
 
@@ -141,6 +142,8 @@ function owners(
   return blocks.flatMap(({ spec }) =>
     [...allocated(spec)].flatMap(({ ordinal, attribute }) => {
       if (attribute?.handle_id === undefined || attribute.releasedAt !== undefined) return [];
+      // Addresses set aside, by a Windows host or by us, have no handle of their own; as in Calico's check.
+      if (attribute.handle_id === KEEPING_HANDLE) return [];
       const address = addressAt(spec.cidr, ordinal);
       return [{ handle: attribute.handle_id, address, block: spec.cidr, node: attribute.secondary?.['node'] }];
     }),

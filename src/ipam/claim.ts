@@ -25,6 +25,7 @@ import {
   withSpec,
 } from './data.ts';
 import { IpamError } from './error.ts';
+import type { Journal } from './journal.ts';
 import type { Known } from './known.ts';
 
 /** A node at the store. */
@@ -32,6 +33,8 @@ export interface Site {
   readonly store: Store;
   /** What came by at `store`. */
   readonly known: Known;
+  /** Where what the node keeps for times without a store is written down; absent: it keeps nothing. */
+  readonly journal?: Journal | undefined;
   readonly node: string;
   /** ms since the epoch. */
   readonly now: () => number;

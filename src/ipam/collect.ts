@@ -7,6 +7,7 @@ import { selectingPools } from './choose.ts';
 import { type Site, adoptBlock, ownAffinities, releaseEmptyBlock, settledBlocks } from './claim.ts';
 import { deleteUnchanged, getBlock, listLive } from './data.ts';
 import { tidyHandle } from './handles.ts';
+import { isKept } from './kept.ts';
 import { cooldownSeconds, releaseFrom } from './release.ts';
 import type { Settings } from './settings.ts';
 
@@ -79,7 +80,7 @@ function leaksIn(node: string, { spec }: IPAMBlock, alive: ReadonlySet<string>):
     const { handle_id: handle, secondary, releasedAt } = attribute ?? {};
     const address = addressAt(spec.cidr, ordinal);
     const isPodHere = secondary?.['node'] === node && secondary['type'] === undefined;
-    if (!isPodHere || handle === undefined || releasedAt !== undefined) return [];
+    if (!isPodHere || handle === undefined || releasedAt !== undefined || isKept(attribute)) return [];
     if (alive.has(handle) || alive.has(address)) return [];
     const sequence = spec.sequenceNumberForAllocation[ordinal];
     return [{ block: spec.cidr, ordinal, address, handle, ...(sequence !== undefined && { sequence }) }];

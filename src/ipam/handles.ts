@@ -43,6 +43,12 @@ export async function writeHandle(
   return (await ifUnchanged(write)) !== undefined;
 }
 
+/** Makes the handle say that it has so many addresses in a block; the rest of it stays. False as with writeHandle. */
+export async function addToHandle(site: Site, handle: string, block: Prefix, count: number): Promise<boolean> {
+  const present = site.known.handle(handle) ?? (await getHandle(site.store, handle));
+  return writeHandle(site, handle, present, { ...present?.spec.block, [block]: count });
+}
+
 /**
  * Makes the handle say what the blocks that it names say. What is known of them is enough for the first trial: only this
  * node gives something out under its handles, and it writes the handle first.

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, type Prefix, containsAddress, offsetOf } from '#ip';
 import type { AddressRequest, AssignedAddresses } from '../../cni/port.ts';
 import { type Store, StoreError } from '../store/port.ts';
+import type { Conflict } from './away.ts';
 import { hostOf, usedCount } from './block.ts';
 import { type Finding, check } from './check.ts';
 import { type Site, ownAffinities } from './claim.ts';
@@ -10,15 +11,19 @@ import { type Collected, type Live, collect, reconcile } from './collect.ts';
 import { getBlock, listLive } from './data.ts';
 import { IpamError } from './error.ts';
 import { tidyHandle } from './handles.ts';
+import { Journal, type JournalPort } from './journal.ts';
 import { Known } from './known.ts';
 import { createLane } from './lane.ts';
+import { Outage } from './outage.ts';
 import { type AddressRelease, releaseFrom } from './release.ts';
 import { readSettings } from './settings.ts';
 import { type AddressUsage, type IpamUsage, addressUsage, attributesByAddress, usageOf } from './usage.ts';
 
+export type { Conflict } from './away.ts';
 export type { Finding, FindingKind } from './check.ts';
 export type { Collected, Live } from './collect.ts';
 export { IpamError, type IpamErrorCode } from './error.ts';
+export { type JournalPort, type JournalState, fileJournal } from './journal.ts';
 export type { AddressRelease } from './release.ts';
 export type { AddressUsage, BlockUsage, Borrowed, Configuration, Counts, IpamUsage, PoolUsage } from './usage.ts';
 
@@ -27,9 +32,20 @@ export interface IpamPorts {
   readonly node: string;
   /** ms since the epoch; the system's by default. */
   readonly clock?: () => number;
+  /** Where to write down what happens while the store is away; absent: nothing is given out then. */
+  readonly journal?: JournalPort;
+  /** How many addresses of each family to keep for such times; {@link KEEP} by default. */
+  readonly keep?: number;
+  /** Monotonic ms; the system's by default. */
+  readonly uptime?: () => number;
+  /** Told of an address that a pod here uses and somebody else was given meanwhile. */
+  readonly onConflict?: (conflict: Conflict) => void;
   /** Waits between two trials of a write; random and growing to 100 ms by default. */
   readonly pause?: (attempt: number) => Promise<void>;
 }
+
+/** Enough for the pods of a node that come anew within an hour; what is not used, the node itself uses when it is full. */
+export const KEEP = 8;
 
 /** A block of this node that may be announced: its affinity is confirmed. */
 export interface OwnBlock {
@@ -48,6 +64,10 @@ export interface Ipam {
   releaseAddresses(releases: readonly AddressRelease[]): Promise<readonly Address[]>;
   /** What this node may announce, in the order of names. Changes nothing. */
   ownBlocks(): Promise<readonly OwnBlock[]>;
+  /** Brings the store up to what was served while it was away. Does nothing when there is nothing. */
+  settle(): Promise<void>;
+  /** What waits for the store to come back: addresses given out, and handles given back. */
+  pending(): Promise<{ readonly given: number; readonly released: number }>;
   /**
    * Ends claims and releases that were cut short. For the agent's start, and whenever affinities have changed.
    */
@@ -63,15 +83,36 @@ export function createIpam(ports: IpamPorts): Ipam {
   const { node } = ports;
   const known = new Known(ports.store, node);
   const { store } = known;
-  const site: Site = { store, known, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
-  const lane = createLane(site, explain);
+  const journal = ports.journal && new Journal(ports.journal);
+  const site: Site = { store, known, journal, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
+  const outage =
+    journal &&
+    new Outage({
+      ...{ site, journal },
+      keep: ports.keep ?? KEEP,
+      uptime: ports.uptime ?? (() => performance.now()),
+      onConflict: ports.onConflict ?? (() => undefined),
+    });
+  const lane = createLane({ site, explain, outage });
   return {
     assign: async (request) => ({ addresses: await lane.assign(request) }),
     release: (handle) => lane.release(handle),
     releaseAddresses: (releases) => lane.run(() => releaseAddresses(site, releases)),
     ownBlocks: () => explained(() => announcedBlocks(site)),
-    reconcile: () => lane.run(async () => reconcile(site, await readSettings(store))),
-    collect: (live) => lane.run(() => collect(site, live)),
+    settle: () => lane.run(async () => outage?.settle()),
+    pending: async () => (await outage?.pending()) ?? { given: 0, released: 0 },
+    reconcile: () =>
+      lane.run(async () => {
+        await outage?.settle();
+        await reconcile(site, await readSettings(store));
+      }),
+    collect: (live) =>
+      lane.run(async () => {
+        await outage?.settle();
+        const freed = await collect(site, live);
+        await outage?.review(typeof live === 'function' ? await live() : live);
+        return freed;
+      }),
     usage: () => explained(async () => usageOf(await readSettings(store), await listLive(store, 'IPAMBlock'))),
     lookUp: (address) =>
       explained(async () => addressUsage(await readSettings(store), await listLive(store, 'IPAMBlock'), address)),

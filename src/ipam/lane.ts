@@ -1,10 +1,12 @@
 // One lane for everything that this node writes about addresses: what arrives while a batch is on its way forms the
 // next one. So the agent never loses a compare-and-swap to itself, and a burst costs a few writes of a block instead
-// of one each.
+// of one each. What the store cannot serve because it is away, the journal serves (outage.ts).
 import type { Address } from '#ip';
 import type { AddressRequest } from '../../cni/port.ts';
-import { assignBatch } from './assign.ts';
+import { type Outcome, assignBatch } from './assign.ts';
 import type { Site } from './claim.ts';
+import { IpamError, asError } from './error.ts';
+import type { Outage } from './outage.ts';
 import { releaseHandles } from './release.ts';
 
 export interface Lane {
@@ -32,8 +34,16 @@ type Job =
 type Assign = Extract<Job, { do: 'assign' }>;
 type ReleaseJob = Extract<Job, { do: 'release' }>;
 
-/** @param explain makes an error fit for whoever asked */
-export function createLane(site: Site, explain: (error: Error) => Error): Lane {
+export interface LaneOptions {
+  readonly site: Site;
+  /** Makes an error fit for whoever asked. */
+  readonly explain: (error: Error) => Error;
+  /** Absent: what the store cannot serve fails. */
+  readonly outage?: Outage | undefined;
+}
+
+export function createLane(options: LaneOptions): Lane {
+  const { explain } = options;
   let waiting: Job[] = [];
   let busy = false;
 
@@ -49,7 +59,7 @@ export function createLane(site: Site, explain: (error: Error) => Error): Lane {
     while (waiting.length > 0) {
       const { batch, rest } = takeBatch(waiting);
       waiting = rest;
-      await serve(site, batch, explain);
+      await serve(options, batch);
     }
     busy = false;
   };
@@ -89,43 +99,61 @@ function handleOf(job: Job): string | undefined {
   return job.do === 'assign' ? job.request.handle : job.handle;
 }
 
-async function serve(site: Site, batch: readonly Job[], explain: (error: Error) => Error): Promise<void> {
+async function serve(options: LaneOptions, batch: readonly Job[]): Promise<void> {
   for (const job of batch) if (job.do === 'run') await job.work();
   // What is given back first may be given out at once.
-  await serveReleases(
-    site,
-    batch.filter((job): job is ReleaseJob => job.do === 'release'),
-    explain,
-  );
-  await serveAssigns(
-    site,
-    batch.filter((job): job is Assign => job.do === 'assign'),
-    explain,
-  );
+  const releases = batch.filter((job): job is ReleaseJob => job.do === 'release');
+  const assigns = batch.filter((job): job is Assign => job.do === 'assign');
+  if (releases.length + assigns.length === 0) return;
+  try {
+    const isStoreThere = (await options.outage?.isStoreThere()) ?? true;
+    await serveReleases(options, releases, isStoreThere);
+    await serveAssigns(options, assigns, isStoreThere);
+    if (await options.outage?.wantsMore()) await options.outage?.replenish();
+  } catch (error) {
+    // The journal cannot be read or written, or the store cannot be brought up to it. Settled jobs stay settled.
+    for (const { reject } of [...releases, ...assigns]) reject(options.explain(asError(error)));
+  }
 }
 
-async function serveReleases(site: Site, jobs: readonly ReleaseJob[], explain: (error: Error) => Error): Promise<void> {
+async function serveReleases(options: LaneOptions, jobs: readonly ReleaseJob[], isStoreThere: boolean): Promise<void> {
+  const { site, outage, explain } = options;
   if (jobs.length === 0) return;
-  const outcome = await releaseHandles(
-    site,
-    jobs.map(({ handle }) => handle),
-  );
+  const handles = jobs.map(({ handle }) => handle);
+  const outcome = isStoreThere ? await releaseHandles(site, handles) : undefined;
   for (const { handle, resolve, reject } of jobs) {
-    const error = outcome.get(handle);
-    if (error === undefined) resolve();
-    else reject(explain(error));
+    const error = outcome?.get(handle);
+    if (outcome !== undefined && error === undefined) resolve();
+    else if (outage !== undefined && (error === undefined || outage.isAway(error)))
+      await outage.release(handle).then(resolve);
+    else reject(explain(asError(error)));
   }
 }
 
-async function serveAssigns(site: Site, jobs: readonly Assign[], explain: (error: Error) => Error): Promise<void> {
+async function serveAssigns(options: LaneOptions, jobs: readonly Assign[], isStoreThere: boolean): Promise<void> {
+  const { outage, explain } = options;
   if (jobs.length === 0) return;
-  const outcomes = await assignBatch(
-    site,
-    jobs.map(({ request }) => request),
-  );
-  for (const [index, { resolve, reject }] of jobs.entries()) {
-    const outcome = outcomes[index]!;
-    if ('addresses' in outcome) resolve(outcome.addresses);
-    else reject(explain(outcome.error));
+  const requests = jobs.map(({ request }) => request);
+  const outcomes = isStoreThere ? await assignOnce(options, requests) : undefined;
+  for (const [index, { request, resolve, reject }] of jobs.entries()) {
+    const outcome = outcomes?.[index];
+    if (outcome !== undefined && 'addresses' in outcome) resolve(outcome.addresses);
+    else if (outage !== undefined && (outcome === undefined || outage.isAway(outcome.error))) {
+      await outage.assign(request).then(resolve, (error: unknown) => reject(explain(asError(error))));
+    } else reject(explain(asError(outcome?.error)));
   }
+}
+
+/** Before a request is refused for want of addresses, those go that are kept for times without a store. */
+async function assignOnce({ site, outage }: LaneOptions, requests: readonly AddressRequest[]): Promise<Outcome[]> {
+  const outcomes = await assignBatch(site, requests);
+  const refused = requests.filter((_, index) => isForWant(outcomes[index]!));
+  if (refused.length === 0 || outage === undefined || !(await outage.giveUp())) return outcomes;
+  const again = await assignBatch(site, refused);
+  return outcomes.map((outcome, index) => again[refused.indexOf(requests[index]!)] ?? outcome);
+}
+
+function isForWant(outcome: Outcome): boolean {
+  if (!('error' in outcome) || !(outcome.error instanceof IpamError)) return false;
+  return outcome.error.code === 'exhausted' || outcome.error.code === 'limit';
 }

@@ -2,11 +2,13 @@
 // there, is no error. An empty block stays with its node, which will want it again; others may take it over later.
 import type { Address, Prefix } from '#ip';
 import type { IPAMBlock, IPAMBlockSpec } from '../resources/types.ts';
-import { type Release, free, holdingsOf, isEmpty, nextRevision, releasable, rest } from './block.ts';
+import { type Release, free, holdingsOf, hostOf, isEmpty, nextRevision, releasable, rest } from './block.ts';
 import { type Site, TRIALS, ownAffinities } from './claim.ts';
 import { deleteUnchanged, getBlock, getHandle, ifUnchanged } from './data.ts';
 import { IpamError, asError } from './error.ts';
 import { blocksOf, tidyHandle } from './handles.ts';
+import { strike } from './journal.ts';
+import { isIdle } from './kept.ts';
 
 /** What became of each handle: an error, or nothing to say. */
 export type Released = ReadonlyMap<string, Error | undefined>;
@@ -14,8 +16,14 @@ export type Released = ReadonlyMap<string, Error | undefined>;
 /**
  * Frees everything that these handles hold, with one write for each block. A handle that is not there is sought in
  * the node's own blocks. Never rejects: the errors are in the answer.
+ *
+ * @param mayGo whether one of the addresses may be freed; all of them by default
  */
-export async function releaseHandles(site: Site, handles: readonly string[]): Promise<Released> {
+export async function releaseHandles(
+  site: Site,
+  handles: readonly string[],
+  mayGo: (handle: string, address: Address) => boolean = () => true,
+): Promise<Released> {
   const outcome = new Map<string, Error | undefined>(handles.map((handle) => [handle, undefined]));
   const byBlock = await findBlocks(site, handles, outcome);
   const cooldown = await cooldownSeconds(site).catch((error: unknown) => asError(error));
@@ -24,7 +32,11 @@ export async function releaseHandles(site: Site, handles: readonly string[]): Pr
       try {
         if (cooldown instanceof Error) throw cooldown;
         await releaseFrom(site, cidr, cooldown, (block) =>
-          holders.flatMap((handle) => holdingsOf(block, handle).map(({ ordinal }) => ({ ordinal, handle }))),
+          holders.flatMap((handle) =>
+            holdingsOf(block, handle)
+              .filter(({ address }) => mayGo(handle, address))
+              .map(({ ordinal }) => ({ ordinal, handle })),
+          ),
         );
       } catch (error) {
         for (const handle of holders) outcome.set(handle, asError(error));
@@ -53,11 +65,21 @@ export async function releaseFrom(
     const plan = planRelease(known, choose) ?? planRelease(await getBlock(site.store, cidr), choose);
     if (plan === undefined) return [];
     const { block, ordinals } = plan;
-    const spec = cooldown > 0 ? rest(block.spec, ordinals, site.now()) : free(block.spec, ordinals);
+    const freed = cooldown > 0 ? rest(block.spec, ordinals, site.now()) : free(block.spec, ordinals);
+    const spec = await withoutKept(site, freed);
     if (await writeOrDrop(site, block, nextRevision(spec))) return ordinals;
     await site.pause(attempt);
   }
   throw new IpamError('contended', `the block ${cidr} kept changing while addresses were given back; try again`);
+}
+
+/** With the last pod goes what is kept in its block: for Calico a block with nothing else is empty, and may be taken. */
+async function withoutKept(site: Site, block: IPAMBlockSpec): Promise<IPAMBlockSpec> {
+  if (site.journal === undefined || hostOf(block) !== site.node) return block;
+  if (!isIdle(block) || isEmpty(block)) return block;
+  // What is struck out is lost for this outage, if one has begun: better to hear of it before.
+  await getBlock(site.store, block.cidr);
+  return free(block, await strike(site.journal, block, site.node));
 }
 
 function planRelease(
