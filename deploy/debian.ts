@@ -19,7 +19,7 @@ export interface Tool {
 }
 
 export const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'manx', 'tools');
-const searched = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'usr/lib/frr'];
+const searched = ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'usr/lib/frr', 'usr/lib/cni'];
 const execute = promisify(execFile);
 
 /** Where the commands of a package are once it is unpacked. */

@@ -10,7 +10,8 @@ exec setpriv --pdeathsig KILL \
   unshare ${user-} --net --mount --pid --fork --kill-child=KILL --mount-proc -- \
   sh -eu -c '
     mount -t tmpfs tmpfs /run
-    mkdir -p /run/netns /run/lock
+    mkdir -p /run/netns /run/lock /run/cgroup
+    mount --rbind /sys/fs/cgroup /run/cgroup # a fresh sysfs hides the cgroups, which a kubelet needs
     mount -t sysfs sysfs /sys
     ip link set lo up
     sysctl -qw net.ipv6.conf.default.accept_dad=0

@@ -27,11 +27,8 @@ let serial = 0;
  */
 export async function createHost(name = `h${process.pid}-${serial++}`): Promise<Host> {
   if (process.env['MANX_LAB'] === undefined) throw new Error('not inside the lab: start this with npm test');
-  await run('ip', ['netns', 'add', name]);
   const host = new Host(name);
-  await host.ip('link set lo up');
-  // Nobody else is on the lab's wires: addresses are usable at once, without a second of asking for duplicates.
-  await host.run('sysctl', ['-qw', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0']);
+  await host.boot();
   return host;
 }
 
@@ -48,6 +45,14 @@ export class Host {
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** Makes its namespace, without a wire. To be called again after its disposal: the same name, and nothing in it. */
+  async boot(): Promise<void> {
+    await run('ip', ['netns', 'add', this.name]);
+    await this.ip('link set lo up');
+    // Nobody else is on the lab's wires: addresses are usable at once, without a second of asking for duplicates.
+    await this.run('sysctl', ['-qw', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0']);
   }
 
   /** The path that a container runtime would pass as CNI_NETNS. */

@@ -25,10 +25,27 @@ export const tools = {
   },
   openssl: { package: 'openssl', commands: { openssl: 'openssl' } },
   etcd: { package: 'etcd-server', commands: { etcd: 'etcd' } },
+  containerd: {
+    package: 'containerd',
+    commands: { containerd: 'containerd', ctr: 'ctr', 'containerd-shim-runc-v2': 'containerd-shim-runc-v2' },
+  },
+  runc: { package: 'runc', commands: { runc: 'runc' } },
+  // The names are ours: nodes get exactly these, whatever the machine has in /opt/cni/bin.
+  'cni-plugins': {
+    package: 'containernetworking-plugins',
+    commands: {
+      'cni-loopback': 'loopback',
+      'cni-ptp': 'ptp',
+      'cni-host-local': 'host-local',
+      'cni-portmap': 'portmap',
+    },
+  },
+  // Linked statically, it is all that an image needs.
+  busybox: { package: 'busybox-static', commands: { 'busybox-static': 'busybox' } },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;
 
-const forClusters = ['openssl', 'etcd'] as const satisfies ToolName[];
+const forClusters = ['openssl', 'etcd', 'containerd', 'runc', 'cni-plugins', 'busybox'] as const satisfies ToolName[];
 
 /** What tests need that stay in a network of the lab, or what those need besides that have a Kubernetes in it. */
 export function toolsOf(run: 'network' | 'cluster'): readonly ToolName[] {

@@ -63,7 +63,8 @@ let serial = 0;
 /** Starts both and resolves when the server says that it is ready. */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   // The lab's /run is memory and goes with the run, however it ends.
-  const folder = await mkdtemp('/run/kubernetes-');
+  await mkdir('/run/lab', { recursive: true });
+  const folder = await mkdtemp('/run/lab/kubernetes-');
   const server = new RunningApiServer(folder, options);
   try {
     await server.begin();
@@ -167,7 +168,6 @@ class RunningApiServer implements ApiServer {
   }
 
   private async writeFiles(): Promise<void> {
-    await mkdir(this.folder, { recursive: true });
     const names = ['localhost', 'kubernetes.default.svc', '127.0.0.1', '10.96.0.1', ...this.addresses];
     const lines = Object.entries(this.users).map(
       ([user, groups], index) => `${this.tokens.get(user)!},${user},${index + 1},"${groups.join()}"\n`,
