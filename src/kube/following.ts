@@ -19,6 +19,8 @@ export interface Following {
   readonly inStep: boolean;
   /** Why the last attempt failed, until one has succeeded. */
   readonly error?: string;
+  /** It failed because there is no such resource. */
+  readonly missing: boolean;
 }
 
 export type Happening =
@@ -45,7 +47,7 @@ const RELIST_WITHIN_MS = 5000;
 /** One connection that breaks is everyday life; from the second failure on we are out of step. */
 const TOLERATED = 1;
 
-export const beginning: Following = { listed: false, tries: 0, whole: false, inStep: false };
+export const beginning: Following = { listed: false, tries: 0, whole: false, inStep: false, missing: false };
 
 /** @param random from 0 to 1 */
 export function step(state: Following, event: Happening, random: number): readonly [Following, Todo?] {
@@ -54,7 +56,7 @@ export function step(state: Following, event: Happening, random: number): readon
       return onPage(state, event);
     case 'opened': {
       const { error: _, ...rest } = state;
-      return [{ ...rest, inStep: true }];
+      return [{ ...rest, inStep: true, missing: false }];
     }
     case 'event':
       return [{ ...state, tries: 0, ...(event.resourceVersion && { resourceVersion: event.resourceVersion }) }];
@@ -79,8 +81,13 @@ export function next({ resourceVersion, listed, whole }: Following): Todo {
 
 function onPage(state: Following, page: Extract<Happening, { on: 'page' }>): readonly [Following, Todo] {
   if (page.next !== undefined) return [state, { do: 'list', from: page.next, limit: PAGE }];
-  const listed = { ...state, listed: true, whole: false, resourceVersion: page.resourceVersion };
-  return [listed, next(listed)];
+  const { error: _, ...rest } = state;
+  const listed = { ...rest, listed: true, whole: false, inStep: true, missing: false };
+  const { resourceVersion } = page;
+  return [
+    { ...listed, resourceVersion },
+    { do: 'watch', resourceVersion },
+  ];
 }
 
 function onEnd(state: Following, livedMs: number, random: number): readonly [Following, Todo] {
@@ -108,7 +115,8 @@ function onFailure(state: Following, error: KubeError, random: number): readonly
   // A version that the server refuses or a resource that has gone: only a list can tell.
   const { resourceVersion: _, ...anew } = state;
   const keep = error.code === 'unavailable' || error.code === 'forbidden';
-  return waitAndTry(keep ? state : anew, error.message, random, error.retryAfterMs);
+  const known = { ...(keep ? state : anew), missing: error.code === 'notFound' };
+  return waitAndTry(known, error.message, random, error.retryAfterMs);
 }
 
 function waitAndTry(state: Following, error: string, random: number, askedMs?: number): readonly [Following, Todo] {

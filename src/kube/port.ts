@@ -114,6 +114,10 @@ export interface ReflectionStatus {
   readonly inStepSince?: number;
   /** Why not, in one sentence. */
   readonly error?: string;
+  /** A list has been taken in. */
+  readonly listed: boolean;
+  /** The server says that it has no such resource: its definition is not installed. */
+  readonly missing: boolean;
   readonly items: number;
 }
 

@@ -78,11 +78,11 @@ class Reflector<T extends KubeObject> implements Reflection<T> {
   }
 
   status(): ReflectionStatus {
-    const { inStep, error } = this.state;
+    const { inStep, error, listed, missing } = this.state;
     return {
       ...(inStep && this.inStepSince !== undefined && { inStepSince: this.inStepSince }),
       ...(!inStep && { error: `${resourceText(this.path)}: ${error ?? 'not listed yet'}` }),
-      items: this.content.size,
+      ...{ listed, missing, items: this.content.size },
     };
   }
 
@@ -110,7 +110,7 @@ class Reflector<T extends KubeObject> implements Reflection<T> {
   }
 
   private become(state: Following): void {
-    const turned = state.inStep !== this.state.inStep;
+    const turned = state.inStep !== this.state.inStep || state.missing !== this.state.missing;
     if (turned) this.inStepSince = state.inStep ? Date.now() : undefined;
     this.state = state;
     // Whoever shows whether we are in step has to look as well.

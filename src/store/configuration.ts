@@ -2,7 +2,7 @@
 // last. Writes go into the operator's own files.
 import { isDeepStrictEqual } from 'node:util';
 import { join } from 'node:path';
-import { kinds as descriptions, parseResource, toDocument } from '../resources/index.ts';
+import { parseResource, toDocument } from '../resources/index.ts';
 import type { Kind, Kinds } from '../resources/types.ts';
 import { removeDurably, writeAtomically } from './atomic.ts';
 import { codeOf } from './disk.ts';
@@ -10,6 +10,7 @@ import { appendDocument, changeDocument, changeJson, removeDocument } from './ed
 import { type FolderReading, type Placed, type Texts, readFolder, understand, versioned } from './folder.ts';
 import { createLane } from './lane.ts';
 import { type Problem, StoreError } from './port.ts';
+import { keepFixed, refused } from './refusal.ts';
 
 type AnyResource = Kinds[Kind];
 type Table = ReadonlyMap<string, AnyResource>;
@@ -202,25 +203,6 @@ function tablesOf(resources: readonly AnyResource[]): Map<Kind, Table> {
     tables.set(resource.kind, table.set(resource.metadata.name, resource));
   }
   return tables;
-}
-
-/** Blocks of a pool are cut by its prefix and block size: as in Calico, neither changes under them. */
-function keepFixed(before: AnyResource, after: AnyResource): void {
-  const { fixed = [] } = descriptions[after.kind];
-  const [was, is] = [before.spec, after.spec] as Record<string, unknown>[];
-  const problems = fixed
-    .filter((field) => !isDeepStrictEqual(was![field], is![field]))
-    .map((field) => ({
-      ...{ kind: after.kind, name: after.metadata.name, path: `spec.${field}` },
-      message: `is ${String(was![field])} for good (delete it and create another one for ${String(is![field])})`,
-    }));
-  if (problems.length > 0) throw refused(after.kind, after.metadata.name, problems);
-}
-
-function refused(kind: Kind, name: string, problems: readonly Problem[]): StoreError {
-  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  const message = `${kind} ${name} is not written: the configuration would have ${count}`;
-  return new StoreError('invalid', message, { problems });
 }
 
 /** What goes into a file: the version is the file's content itself. */

@@ -1,6 +1,6 @@
 // The store as everything above it sees it: resources by kind and name, compare-and-swap, and a hint to look again.
 //
-// Two implementations stand behind it: a directory of files (file.ts) and Kubernetes (a later one).
+// Two implementations stand behind it: a directory of files (file.ts) and Kubernetes (kubernetes.ts).
 import type { Kind, Kinds } from '../resources/types.ts';
 
 export interface Store {

@@ -50,7 +50,7 @@ export class MemoryKube implements KubeClient {
         lookers.add(look);
         return () => lookers.delete(look);
       },
-      status: () => ({ inStepSince: 0, items: all().length }),
+      status: () => ({ inStepSince: 0, listed: true, missing: false, items: all().length }),
       [Symbol.asyncDispose]: async () => void this.lookers.delete(lookers),
     };
   };
