@@ -188,7 +188,8 @@ function towardsNode(
   });
 }
 
-function isGlobal({ spec }: BGPPeer): boolean {
+/** A BGPPeer for all nodes. */
+export function isGlobal({ spec }: BGPPeer): boolean {
   return spec.node === undefined && (spec.nodeSelector === undefined || spec.nodeSelector === '');
 }
 

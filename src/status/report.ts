@@ -68,7 +68,7 @@ class Reporter {
   private seen: NodeRouting | undefined;
   private concerns: ReadonlyMap<string, Concern> = new Map();
   private saidUp = false;
-  private lookedAt = 0;
+  private lookedAt = -Infinity;
   private timer: NodeJS.Timeout | undefined;
   private dueAt = Infinity;
 
