@@ -50,7 +50,8 @@ async function detachUnrecorded(call: Call, around: Surroundings): Promise<void>
 
 /** Whether the host's interface and the one in the container's namespace name each other as their other end. */
 async function isPairOf(hostInterface: string, call: Call, around: Surroundings): Promise<boolean> {
-  if ((await around.namespaces.identify(call.netns)) !== 'pod') return false;
+  // What cannot be looked at proves nothing, and is no reason to fail a DEL, which would be asked for ever again.
+  if ((await around.namespaces.identify(call.netns).catch(() => 'none')) !== 'pod') return false;
   const [[host], [pod]] = (await Promise.all([
     around.namespaces.show(undefined, [`link show dev ${hostInterface}`]).then(([links]) => links),
     around.namespaces.show(call.netns, [`link show dev ${call.ifname}`]).then(([links]) => links),

@@ -1,12 +1,11 @@
 // Working inside pods' network namespaces, by nsenter out of a waiting shell: it takes every kind of path that runtimes
 // pass (`ip -n` and `ip netns exec` only take names under /run/netns).
 import { stat, statfs } from 'node:fs/promises';
+import { lastLine, readAnswers, readShown } from './batch-answers.ts';
 import { CniError } from './error.ts';
-import type { LineAnswer, Namespaces, Sysctl } from './port.ts';
+import type { Namespaces, Sysctl } from './port.ts';
 import { type Shells, quote } from './shell.ts';
 
-/** `ip` cannot know this object. Its complaint proves that every line before was read. */
-const lastLine = 'manx-end';
 const separator = '--manx--';
 const nsfs = 0x6e736673;
 
@@ -18,7 +17,9 @@ export function shellNamespaces(shells: Pick<Shells, 'run'>): Namespaces {
         `nsenter --net=${quote(netns)} sh -c ${quote(script)} 2>&1 <<'${separator}'\n` +
           `${[...lines, lastLine].join('\n')}\n${separator}`,
       );
-      return readAnswers(output, lines.length, netns);
+      const answers = readAnswers(output, lines.length);
+      if (typeof answers === 'string') throw podHalfFailed(netns, answers);
+      return answers;
     },
     async show(netns, lines) {
       const script = lines.map((line) => `ip -j -d -N ${line} 2>/dev/null; echo; echo ${separator}`).join('; ');
@@ -37,27 +38,12 @@ function writeCommand({ key, value, mayBeAbsent }: Sysctl): string {
   return `${unless}echo ${quote(value)} >${path} || exit 1; `;
 }
 
-/** Errors stand before "Command failed -:N", where N is the line; a line that worked is silent. */
-function readAnswers(output: string, count: number, netns: string): LineAnswer[] {
-  const answers: LineAnswer[] = Array.from({ length: count }, () => ({ ok: true }));
-  let rest = output;
-  for (const match of output.matchAll(/^Command failed -:(\d+)$/gm)) {
-    const error = output.slice(output.length - rest.length, match.index).trim();
-    rest = output.slice(match.index + match[0].length);
-    const line = Number(match[1]) - 1;
-    if (line === count) return answers;
-    answers[line] = { ok: false, error };
-  }
-  throw new CniError(102, `the pod's half of the wiring failed in ${netns}: ${rest.trim() || 'no answer'}`);
+export function podHalfFailed(netns: string, reason: string): CniError {
+  return new CniError(102, `the pod's half of the wiring failed in ${netns}: ${reason}`);
 }
 
-function readShown(text: string): readonly unknown[] {
-  if (text.trim() === '') return [];
-  const value: unknown = JSON.parse(text);
-  return Array.isArray(value) ? value : [];
-}
-
-async function identify(netns: string): Promise<'pod' | 'own' | 'none'> {
+/** By looking at the file alone, which takes no privilege. */
+export async function identify(netns: string): Promise<'pod' | 'own' | 'none'> {
   try {
     const [fileSystem, found, own] = await Promise.all([statfs(netns), stat(netns), stat('/proc/self/ns/net')]);
     // A name under /run/netns outlives its namespace as an empty file.

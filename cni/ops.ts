@@ -6,6 +6,7 @@ import { detach, detachKnown } from './detach.ts';
 import { CniError, asCniError } from './error.ts';
 import { LinkRemover } from './links.ts';
 import { shellNamespaces } from './namespaces.ts';
+import { pluginNamespaces } from './plugin-namespaces.ts';
 import type {
   AddressSource,
   AttachmentListener,
@@ -16,7 +17,7 @@ import type {
   Note,
 } from './port.ts';
 import { type Reconciled, reconcile } from './reconcile.ts';
-import { type Call, type PluginAnswer, type PluginRequest, parseCall } from './request.ts';
+import { type Call, type PluginAnswer, type PluginEnd, type PluginRequest, parseCall } from './request.ts';
 import { addResult, errorResult, parsePrevResult, versionToAnswerIn, versionsResult } from './result.ts';
 import { Serial } from './serial.ts';
 import { createShells } from './shell.ts';
@@ -42,19 +43,21 @@ export interface OperationsOptions {
   readonly assertReady?: () => Promise<void> | void;
   readonly sysctls?: HostSysctls;
   readonly namespaces?: Namespaces;
+  /** Who works inside pods' namespaces: the agent itself (the default), which takes SYS_ADMIN, or the plugin. */
+  readonly podHalf?: 'agent' | 'plugin';
   readonly clock?: () => number;
   readonly note?: Note;
 }
 
 export interface Operations extends AsyncDisposable {
   /** Serves one call of the plugin. Calls for one container are served in their order, others side by side. */
-  handle(request: PluginRequest): Promise<PluginAnswer>;
+  handle(request: PluginRequest, plugin?: PluginEnd): Promise<PluginAnswer>;
   /** Undoes what was cut short and removes what is gone: at start, before the first call, and whenever wanted. */
   reconcile(): Promise<readonly Reconciled[]>;
 }
 
 export function createOperations(options: OperationsOptions): Operations {
-  const { note = () => undefined, clock = Date.now } = options;
+  const { note = () => undefined, clock = Date.now, podHalf = 'agent' } = options;
   const shells = createShells({ note });
   const batch = speaking(options.batch);
   const around: Surroundings = {
@@ -62,7 +65,7 @@ export function createOperations(options: OperationsOptions): Operations {
     batch,
     links: new LinkRemover(options.removals ? speaking(options.removals) : batch),
     sysctls: options.sysctls ?? fileSysctls(),
-    namespaces: options.namespaces ?? shellNamespaces(shells),
+    namespaces: options.namespaces ?? (podHalf === 'plugin' ? pluginNamespaces() : shellNamespaces(shells)),
     serial: new Serial(),
     protocol: options.protocol ?? 201,
     mtu: options.mtu ?? (() => 1500),
@@ -70,13 +73,15 @@ export function createOperations(options: OperationsOptions): Operations {
     clock,
     note,
   };
+  const withPlugin = (plugin: PluginEnd | undefined): Surroundings =>
+    podHalf === 'plugin' && plugin ? { ...around, namespaces: pluginNamespaces(plugin) } : around;
   return {
-    async handle(request) {
+    async handle(request, plugin) {
       const began = performance.now();
       const log = (message: string, more: object = {}): void =>
         note({ message, ...summarize(request), ms: Math.round((performance.now() - began) * 10) / 10, ...more });
       try {
-        const print = await serve(request, around, options);
+        const print = await serve(request, withPlugin(plugin), options);
         log('CNI call served');
         return { exit: 0, ...(print && { print }) };
       } catch (error) {

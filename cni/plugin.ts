@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 // The executable that container runtimes run: hands environment and standard input to the agent and prints its answer.
 //
-// It is thin because it is started anew for each call: no package, no configuration of its own. One JSON object goes to
-// standard output, and nothing else ever does. Without an agent, DEL and GC are written down for it and succeed, since a
+// It is thin because it is started anew for each call: no package, no configuration of its own. For an agent that may not
+// enter the pod's namespace it does there what it is told (pod-half.ts). One JSON object goes to standard output, and
+// nothing else ever does. Without an agent, DEL and GC are written down for it and succeed, since a
 // runtime may never repeat them; everything else fails at once.
 import { rm, stat } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { AgentAway, askAgent } from './client.ts';
 import { CniError, asCniError } from './error.ts';
 import { decodeConfig } from './config.ts';
+import { podHalf } from './pod-half.ts';
 import { type Call, type PluginAnswer, type PluginRequest, parseCall, readRequest } from './request.ts';
 import { errorResult, versionToAnswerIn, versionsResult } from './result.ts';
 import { writeTombstone } from './tombstones.ts';
@@ -37,7 +39,7 @@ async function relay(stdin: string): Promise<PluginAnswer> {
   const call = parseCall(request);
   await refuseOwnNamespace(call);
   try {
-    return await askAgent(call.config.socket, request);
+    return await askAgent(call.config.socket, request, { carryOut: podHalf(call) });
   } catch (error) {
     if (!(error instanceof AgentAway)) throw error;
     return withoutAgent(call, request, error);
@@ -61,7 +63,7 @@ async function bury(call: Call, request: PluginRequest): Promise<PluginAnswer> {
     );
   });
   try {
-    const answer = await askAgent(call.config.socket, request, 5_000);
+    const answer = await askAgent(call.config.socket, request, { withinMs: 5_000, carryOut: podHalf(call) });
     if (answer.exit === 0) await rm(file, { force: true });
   } catch (error) {
     if (!(error instanceof AgentAway)) throw error;

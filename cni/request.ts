@@ -3,7 +3,7 @@ import { type NetworkConfig, decodeConfig, parseConfig } from './config.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { CniError } from './error.ts';
 import { isObject } from './json.ts';
-import type { AttachmentKey } from './port.ts';
+import type { AttachmentKey, Sysctl } from './port.ts';
 
 /** The line that the plugin sends: its CNI_ variables and its standard input. */
 export interface PluginRequest {
@@ -19,6 +19,22 @@ export interface PluginAnswer {
   readonly exit: 0 | 1;
   readonly print?: object;
 }
+
+/**
+ * What an agent that may not enter namespaces has the plugin do in the pod's, before it answers: `{"order": …}` is its
+ * line, `{"report": …}` the plugin's. The answers are those of the port Namespaces.
+ */
+export type PluginOrder =
+  | {
+      readonly do: 'apply';
+      readonly netns: string;
+      readonly sysctls: readonly Sysctl[];
+      readonly lines: readonly string[];
+    }
+  | { readonly do: 'show'; readonly netns: string; readonly lines: readonly string[] };
+
+/** The plugin at the other end of a call's connection. @throws CniError 11 when it has gone. */
+export type PluginEnd = (order: PluginOrder) => Promise<unknown>;
 
 export interface Call extends Environment {
   readonly config: NetworkConfig;

@@ -1,10 +1,12 @@
-// The agent's side of the socket: one request a connection, one line each way.
+// The agent's side of the socket: one request a connection, a line each way. Before its answer the agent may have orders
+// for the plugin, each a line that is answered by one.
 import { randomBytes } from 'node:crypto';
 import { link, lstat, mkdir, chmod, rm } from 'node:fs/promises';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { CniError, asCniError } from './error.ts';
-import { type PluginAnswer, type PluginRequest, decodeRequest } from './request.ts';
+import { type Lines, linesOf } from './lines.ts';
+import { type PluginAnswer, type PluginEnd, type PluginOrder, type PluginRequest, decodeRequest } from './request.ts';
 import { errorResult } from './result.ts';
 import { newest } from './version.ts';
 
@@ -13,10 +15,12 @@ export interface ServeOptions {
   readonly maxRequest?: number;
   /** How long a client may take to send its line. */
   readonly patienceMs?: number;
+  /** How long the plugin may take to carry out an order. */
+  readonly orderPatienceMs?: number;
 }
 
 interface Handler {
-  handle(request: PluginRequest): Promise<PluginAnswer>;
+  handle(request: PluginRequest, plugin: PluginEnd): Promise<PluginAnswer>;
 }
 
 /**
@@ -24,7 +28,7 @@ interface Handler {
  * @throws CniError 5 when another agent answers there. A socket that a killed agent left is replaced.
  */
 export async function serve(path: string, operations: Handler, options: ServeOptions = {}): Promise<AsyncDisposable> {
-  const { maxRequest = 4 << 20, patienceMs = 10_000 } = options;
+  const { maxRequest = 4 << 20, patienceMs = 10_000, orderPatienceMs = 30_000 } = options;
   const waiting = new Set<Socket>();
   // A client that has sent its line may close its half, and still wants the answer.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -32,7 +36,8 @@ export async function serve(path: string, operations: Handler, options: ServeOpt
     socket.setTimeout(patienceMs, () => socket.destroy());
     waiting.add(socket);
     socket.once('close', () => waiting.delete(socket));
-    void serveOne(socket, operations, maxRequest, () => {
+    const client = { socket, lines: linesOf(socket, maxRequest), orderPatienceMs };
+    void serveOne(client, operations, () => {
       waiting.delete(socket);
       socket.setTimeout(0);
     });
@@ -50,13 +55,20 @@ export async function serve(path: string, operations: Handler, options: ServeOpt
   };
 }
 
-async function serveOne(socket: Socket, operations: Handler, maxRequest: number, received: () => void): Promise<void> {
+interface Client {
+  readonly socket: Socket;
+  readonly lines: Lines;
+  readonly orderPatienceMs: number;
+}
+
+async function serveOne(client: Client, operations: Handler, received: () => void): Promise<void> {
+  const { socket, lines } = client;
   let answer: PluginAnswer;
   try {
-    const line = await readLine(socket, maxRequest);
-    if (line === undefined) return void socket.destroy();
+    const line = await lines.next();
+    if (line === undefined || line === '') return void socket.destroy();
     received();
-    answer = await operations.handle(decodeRequest(line));
+    answer = await operations.handle(decodeRequest(line), (order) => have(client, order));
   } catch (error) {
     answer = { exit: 1, print: errorResult(newest, asCniError(error), '') };
   }
@@ -67,26 +79,23 @@ async function serveOne(socket: Socket, operations: Handler, maxRequest: number,
   });
 }
 
-/** Up to the newline, or the end of what the client sends; undefined when it sent nothing. @throws CniError 6 */
-function readLine(socket: Socket, maxBytes: number): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const finish = (): void => {
-      const text = Buffer.concat(chunks).toString('utf8');
-      resolve(text === '' ? undefined : text);
-    };
-    socket.on('data', (chunk: Buffer) => {
-      const end = chunk.indexOf(10);
-      const part = end < 0 ? chunk : chunk.subarray(0, end);
-      length += part.length;
-      if (length > maxBytes) reject(new CniError(6, `the request is longer than ${maxBytes} bytes`));
-      else chunks.push(part);
-      if (end >= 0) finish();
-    });
-    socket.once('end', finish);
-    socket.once('close', () => resolve(undefined));
-  });
+/**
+ * Has the plugin carry out an order, and reports what it says of it.
+ * @throws CniError 11 when its end of the connection closes first: it was killed, and nobody waits for the pod.
+ */
+async function have({ socket, lines, orderPatienceMs }: Client, order: PluginOrder): Promise<unknown> {
+  if (socket.writable) socket.write(`${JSON.stringify({ order })}\n`);
+  const timer = setTimeout(() => socket.destroy(), orderPatienceMs);
+  const line = await lines.next();
+  clearTimeout(timer);
+  if (line === undefined) {
+    throw new CniError(11, "the plugin ended before it had carried out the pod's half of the work");
+  }
+  try {
+    return (JSON.parse(line) as { report?: unknown }).report;
+  } catch (cause) {
+    throw new CniError(6, `the plugin's report is not JSON: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /**

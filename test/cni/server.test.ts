@@ -230,5 +230,5 @@ test('an agent that never answers is AgentAway in the end', async () => {
   await using _server = await serve(path, {
     handle: () => new Promise((resolve) => setTimeout(() => resolve({ exit: 0 }), 300)),
   });
-  await expect(askAgent(path, request, 100)).rejects.toThrow(AgentAway);
+  await expect(askAgent(path, request, { withinMs: 100 })).rejects.toThrow(AgentAway);
 });

@@ -1,7 +1,7 @@
 // A small agent for tests: cni/'s operations over a real warm `ip`, behind the real socket, with a fake IPAM whose
 // leases are in a file, so that a test sees what is leased also after this process was killed.
 //
-//   node agent.ts RUN_FOLDER STATE_FOLDER
+//   node agent.ts RUN_FOLDER STATE_FOLDER [agent|plugin]     who does the pod's half
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { parseAddress } from '#ip';
 import {
@@ -17,7 +17,7 @@ import { startBatch } from '../../../fib/ip.ts';
 /** Handle → ordinals, one for both families. */
 export type Leases = Record<string, number>;
 
-const [run, state] = process.argv.slice(2) as [string, string];
+const [run, state, podHalf = 'agent'] = process.argv.slice(2) as [string, string, ('agent' | 'plugin')?];
 await mkdir(state, { recursive: true });
 const operations = createOperations({
   addresses: fileLeases(`${state}/leases.json`),
@@ -27,6 +27,7 @@ const operations = createOperations({
   listener: { changed: () => undefined },
   node: 'worker-1',
   mtu: () => 1450,
+  podHalf,
   note: (fact) => console.error(JSON.stringify(fact)),
 });
 await operations.reconcile();

@@ -29,6 +29,8 @@ export class Node implements AsyncDisposable {
   readonly folder: string;
   /** What the runtime executes. */
   executable: readonly [string, ...string[]] = [process.execPath, plugin];
+  /** Who does the pod's half. With the plugin's help the agent gets by on NET_ADMIN, and gets nothing else here. */
+  podHalf: 'agent' | 'plugin' = 'agent';
   private agent: ChildProcess | undefined;
   readonly log: string[] = [];
 
@@ -37,16 +39,20 @@ export class Node implements AsyncDisposable {
     this.folder = `/run/lab/${host.name}`;
   }
 
+  get agentPid(): number {
+    return this.agent!.pid!;
+  }
+
   get socket(): string {
     return `${this.folder}/run/cni.sock`;
   }
 
   /** Resolves when the agent serves. */
   async startAgent(): Promise<void> {
-    const folders = [`${this.folder}/run`, `${this.folder}/state`];
-    const agent = this.host.start(process.execPath, [here('agent.ts'), ...folders], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const program = [process.execPath, here('agent.ts'), `${this.folder}/run`, `${this.folder}/state`, this.podHalf];
+    const confined = ['setpriv', '--bounding-set', '-all,+net_admin', '--inh-caps', '-all', ...program];
+    const [command, ...args] = (this.podHalf === 'plugin' ? confined : program) as [string, ...string[]];
+    const agent = this.host.start(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.agent = agent;
     createInterface(agent.stderr!).on('line', (line) => this.log.push(line));
     const [line] = (await Promise.race([
@@ -150,8 +156,13 @@ export interface Remains {
 export const nothing: Remains = { links: [], routes: [], routes6: [], leases: {}, records: [], tombstones: [] };
 
 /** A node whose agent serves. */
-export async function createNode(name: string, executable?: Node['executable']): Promise<Node> {
+export async function createNode(
+  name: string,
+  executable?: Node['executable'],
+  podHalf: Node['podHalf'] = 'agent',
+): Promise<Node> {
   const node = new Node(await createHost(name));
+  node.podHalf = podHalf;
   if (executable) node.executable = executable;
   // A node has an address of its own, and no more: no default route covers the pods' gateway.
   await node.host.ip('addr add 10.250.1.11/32 dev lo');
