@@ -13,6 +13,7 @@ import { type Continuity, markRun } from './agent/mark.ts';
 import { nodeMtu } from './agent/mtu.ts';
 import { noteTo } from './agent/note.ts';
 import { type Pods, openPods } from './agent/pods.ts';
+import { mayEnterNamespaces } from './agent/privilege.ts';
 import { Milestones, type Underway, openProbes } from './agent/probes.ts';
 import { type RestartState, Router } from './agent/router.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
@@ -46,7 +47,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const milestones = new Milestones(config, parts);
   const probes = stack.use(openProbes(config.health, { underway: parts, milestones, log }));
 
-  const kernel = config.fib ? stack.use(openKernel(log, () => parts.router?.nextHopsChanged())) : undefined;
+  const onNextHops = (): void => parts.router?.nextHopsChanged();
+  const kernel = config.fib ? stack.use(openKernel({ log, sysctls: config.sysctls, onNextHops })) : undefined;
   parts.kernel = kernel;
   const nft = config.fib ? stack.use(openNft(log)) : undefined;
   const discovery = stack.use(
@@ -71,6 +73,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
           ...{ config, store, ipam, log },
           onChange: () => parts.router?.look(),
           mtu: () => nodeMtu(node()?.spec),
+          podHalf: await podHalf(config),
         }),
       )
     : undefined;
@@ -89,6 +92,11 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   log.info('ready');
   const kept = stack.move();
   return { look: () => router.look(), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function podHalf({ podHalf: wish }: AgentConfig): Promise<'agent' | 'plugin'> {
+  if (wish !== 'auto') return wish;
+  return (await mayEnterNamespaces()) ? 'agent' : 'plugin';
 }
 
 const families: readonly AddressFamily[] = ['ipv4-unicast', 'ipv6-unicast'];

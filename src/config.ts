@@ -22,6 +22,14 @@ export interface AgentConfig {
   readonly fib: boolean;
   /** Whether pods are wired. */
   readonly cni: boolean;
+  /** Who works inside pods' namespaces; auto: the agent where it may. */
+  readonly podHalf: 'auto' | 'agent' | 'plugin';
+  /** Written when pods can be wired: what makes the container runtime call the plugin. */
+  readonly conflist?: string;
+  /** What that has in it, instead of the preset. */
+  readonly conflistFrom?: string;
+  /** /proc/sys/net, or another mount of it. */
+  readonly sysctls: string;
   /** Instead of BGPConfiguration's listenPort; 0 takes any free one. */
   readonly listenPort?: number;
   /** Where /readyz and /livez answer; absent: nowhere. */
@@ -29,6 +37,7 @@ export interface AgentConfig {
   readonly logLevel: LogLevel;
 }
 
+const podHalves = ['auto', 'agent', 'plugin'] as const;
 export type LogLevel = (typeof logLevels)[number];
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -97,6 +106,32 @@ const options: readonly Option[] = [
   },
   { flag: 'no-fib', env: 'MANX_NO_FIB', says: "leave the kernel's routes alone" },
   { flag: 'no-cni', env: 'MANX_NO_CNI', says: 'wire no pods' },
+  {
+    flag: 'pod-half',
+    value: 'WHO',
+    env: 'MANX_POD_HALF',
+    preset: 'auto',
+    says: "enters pods' namespaces: agent (takes SYS_ADMIN), plugin, or auto",
+  },
+  {
+    flag: 'conflist',
+    value: 'FILE',
+    env: 'MANX_CONFLIST',
+    says: 'where to write the CNI configuration once pods can be wired',
+  },
+  {
+    flag: 'conflist-from',
+    value: 'FILE',
+    env: 'MANX_CONFLIST_FROM',
+    says: 'what to write there, for a chain with other plugins',
+  },
+  {
+    flag: 'sysctls',
+    value: 'DIR',
+    env: 'MANX_SYSCTLS',
+    preset: '/proc/sys/net',
+    says: 'another mount of it where this one is read-only',
+  },
   {
     flag: 'listen-port',
     value: 'N',
@@ -181,6 +216,10 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
   const port = given.get('listen-port');
   if (port !== undefined && !isPort(port)) problems.push(`--listen-port ${port}: a port is a number from 0 to 65535`);
   const health = readHealth(given.get('health'), problems);
+  const podHalf = podHalves.find((name) => name === text('pod-half'));
+  if (podHalf === undefined) problems.push(`--pod-half ${text('pod-half')}: is one of ${podHalves.join(', ')}`);
+  const conflist = given.get('conflist');
+  const conflistFrom = given.get('conflist-from');
   const level = logLevels.find((name) => name === text('log-level'));
   if (level === undefined) problems.push(`--log-level ${text('log-level')}: is one of ${logLevels.join(', ')}`);
   return {
@@ -191,6 +230,10 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
     node,
     fib: !given.has('no-fib'),
     cni: !given.has('no-cni'),
+    podHalf: podHalf ?? 'auto',
+    ...(conflist !== undefined && { conflist: resolve(conflist) }),
+    ...(conflistFrom !== undefined && { conflistFrom: resolve(conflistFrom) }),
+    sysctls: resolve(text('sysctls')),
     ...(port !== undefined && { listenPort: Number(port) }),
     ...(health && { health }),
     logLevel: level ?? 'info',

@@ -11,23 +11,30 @@ export interface ForwardingProblem {
   readonly problem: string;
 }
 
-const switches = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const;
+const switches = { 4: 'ipv4/ip_forward', 6: 'ipv6/conf/all/forwarding' } as const;
 
-/** Sees to it that this network namespace forwards. What cannot be had is returned; the rest is as it should be. */
-export async function ensureForwarding(log: Log, proc = '/proc'): Promise<readonly ForwardingProblem[]> {
+/**
+ * Sees to it that this network namespace forwards. What cannot be had is returned; the rest is as it should be.
+ * `sysctls`: another mount of /proc/sys/net, where that is read-only.
+ */
+export async function ensureForwarding(
+  log: Log,
+  proc = '/proc',
+  sysctls = join(proc, 'sys/net'),
+): Promise<readonly ForwardingProblem[]> {
   const problems: ForwardingProblem[] = [];
   for (const family of [4, 6] as const) {
-    const file = join(proc, 'sys', switches[family]);
+    const file = join(sysctls, switches[family]);
+    const sysctl = `net.${switches[family].replaceAll('/', '.')}`;
     try {
       if ((await readFile(file, 'utf8')).trim() === '1') continue;
-      if (family === 6) await keepRouterAdvertisements(log, proc);
+      if (family === 6) await keepRouterAdvertisements(log, proc, sysctls);
       await writeFile(file, '1');
-      log.info({ sysctl: switches[family].replaceAll('/', '.') }, 'forwarding switched on');
+      log.info({ sysctl }, 'forwarding switched on');
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       // A kernel without IPv6 has nothing to forward.
       if (family === 6 && code === 'ENOENT') continue;
-      const sysctl = switches[family].replaceAll('/', '.');
       problems.push({
         family,
         problem: `${sysctl} is not 1 and cannot be set (${code ?? message}): set it on the host`,
@@ -37,8 +44,8 @@ export async function ensureForwarding(log: Log, proc = '/proc'): Promise<readon
   return problems;
 }
 
-async function keepRouterAdvertisements(log: Log, proc: string): Promise<void> {
-  const conf = join(proc, 'sys/net/ipv6/conf');
+async function keepRouterAdvertisements(log: Log, proc: string, sysctls: string): Promise<void> {
+  const conf = join(sysctls, 'ipv6/conf');
   const learnt = advertisedInterfaces(await readFile(join(proc, 'net/ipv6_route'), 'utf8'));
   for (const name of await readdir(conf)) {
     const file = join(conf, name, 'accept_ra');

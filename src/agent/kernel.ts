@@ -26,8 +26,15 @@ const FIRST_LOOK_MS = 5_000;
 /** Somebody may switch forwarding off at any time, and nothing tells us. */
 const FORWARDING_CHECK_MS = 30_000;
 
-/** @param onNextHops some next hop is reachable now that was not, or the other way round */
-export function openKernel(log: Log, onNextHops: () => void): Kernel {
+export interface KernelOptions {
+  readonly log: Log;
+  /** Where network settings are written. */
+  readonly sysctls: string;
+  /** Some next hop is reachable now that was not, or the other way round. */
+  readonly onNextHops: () => void;
+}
+
+export function openKernel({ log, sysctls, onNextHops }: KernelOptions): Kernel {
   const fib = openFib({
     onNextHops,
     note: noteTo(log),
@@ -38,7 +45,7 @@ export function openKernel(log: Log, onNextHops: () => void): Kernel {
     log,
     everyMs: FORWARDING_CHECK_MS,
     work: async () => {
-      const now = await ensureForwarding(log);
+      const now = await ensureForwarding(log, '/proc', sysctls);
       if (now.length > 0 && now.length !== problems.length) log.error({ problems: now }, 'this node does not forward');
       problems = now;
     },

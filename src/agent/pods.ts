@@ -9,6 +9,7 @@ import {
   UnreadableRecords,
   createOperations,
   fileRecords,
+  fileSysctls,
   replayTombstones,
   serve,
 } from '../../cni/index.ts';
@@ -17,6 +18,7 @@ import type { AgentConfig } from '../config.ts';
 import type { Ipam } from '../ipam/index.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/port.ts';
+import { publishConflist } from './conflist.ts';
 import { Loop } from './loop.ts';
 import { noteTo } from './note.ts';
 import { wiredAddresses } from './wired-addresses.ts';
@@ -41,15 +43,19 @@ export interface PodsOptions {
   readonly onChange: () => void;
   /** The MTU of the node's own network. */
   readonly mtu: () => number;
+  /** Who works inside pods' namespaces. */
+  readonly podHalf: 'agent' | 'plugin';
 }
 
 /** A leak costs an address, not a packet: there is no hurry. */
 const COLLECT_EVERY_MS = 5 * 60_000;
 const TOMBSTONES_EVERY_MS = 30_000;
 const RETURN_EVERY_MS = 10_000;
+/** Somebody may take it away or change what it is made from. */
+const CONFLIST_EVERY_MS = 60_000;
 
 /** Starts the `ip` children. Nothing is touched yet. */
-export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOptions): Pods {
+export function openPods({ config, store, ipam, log, onChange, mtu, podHalf }: PodsOptions): Pods {
   const stack = new AsyncDisposableStack();
   const batch = stack.use(startBatch());
   const removals = stack.use(startBatch());
@@ -57,7 +63,8 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
   const note = noteTo(log);
   const operations = stack.use(
     createOperations({
-      ...{ addresses: ipam, batch, removals, records, note, mtu },
+      ...{ addresses: ipam, batch, removals, records, note, mtu, podHalf },
+      sysctls: fileSysctls(config.sysctls),
       node: config.node,
       protocol: PROTOCOL,
       listener: { changed: onChange },
@@ -104,21 +111,31 @@ export function openPods({ config, store, ipam, log, onChange, mtu }: PodsOption
       await ipam.reconcile();
     },
   });
-  const loops = [settle, tombstones, returning, collecting];
+  const conflist = new Loop({
+    doing: 'writing the configuration that makes the runtime call the plugin',
+    log,
+    everyMs: CONFLIST_EVERY_MS,
+    work: async () => {
+      const { conflist: file, conflistFrom } = config;
+      if (file !== undefined && (await publishConflist(file, conflistFrom))) log.info({ file }, 'pods are welcome');
+    },
+  });
+  const loops = [settle, tombstones, returning, collecting, conflist];
   stack.defer(async () => void (await Promise.all(loops.map((loop) => loop.close()))));
   return {
     attachments: () => readable(() => records.list(), log),
     serve: async () => {
       const settled = settle.settle().then(() => tombstones.settle());
-      const handle: Operations['handle'] = async (request) => {
+      const handle: Operations['handle'] = async (request, plugin) => {
         await settled;
-        return operations.handle(request);
+        return operations.handle(request, plugin);
       };
       stack.use(await serve(join(config.run, 'cni.sock'), { handle }));
       // A plugin may have found nobody a moment ago and written its deletion down.
       tombstones.look();
       returning.look();
       collecting.look();
+      conflist.look();
     },
     failures: () => loops,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

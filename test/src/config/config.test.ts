@@ -30,6 +30,8 @@ describe('manxd without flags', () => {
         node: 'worker-1',
         fib: true,
         cni: true,
+        podHalf: 'auto',
+        sysctls: '/proc/sys/net',
         logLevel: 'info',
       },
     });
