@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tool } from '../debian.ts';
-import { bundle, programs, root } from '../bundle.ts';
+import { type Program, bundle, programs, root } from '../bundle.ts';
 import { type Executable, findProgram, interpreterIn, librariesFor, relocate } from './elf.ts';
 import { type Entry, sha256 } from './tar.ts';
 
@@ -19,7 +19,12 @@ const nftables: Tool = { package: 'nftables', commands: { nft: 'nft' } };
 export const runtimeHome = 'opt/manx';
 const library = 'usr/lib/manx';
 
-const installer = { entry: 'deploy/image/install.ts', name: 'manx-install.mjs', format: 'esm' } as const;
+/** What else runs in the image. */
+const helpers = ['install', 'uninstall'].map((name): Program => ({
+  entry: `deploy/image/${name}.ts`,
+  name: `manx-${name}.mjs`,
+  format: 'esm',
+}));
 
 const texts: Readonly<Record<string, string>> = {
   'etc/passwd': 'root:x:0:0:root:/:/sbin/nologin\n',
@@ -51,7 +56,9 @@ export async function assemble(): Promise<Contents> {
         file('etc/iproute2/rt_protos.d/manx.conf', await readFile(join(root, 'deploy/rt_protos.d/manx.conf'))),
         ...Object.entries(texts).map(([path, text]) => file(path, Buffer.from(text))),
         ...folders.map((path) => ({ path, kind: 'folder' as const, mode: path === 'tmp' ? 0o1777 : 0o755 })),
-        ...['manxd', 'manxctl', 'manx-install'].map((name) => link(`usr/bin/${name}`, `../lib/manx/${name}.mjs`)),
+        ...['manxd', 'manxctl', 'manx-install', 'manx-uninstall'].map((name) =>
+          link(`usr/bin/${name}`, `../lib/manx/${name}.mjs`),
+        ),
         link('usr/sbin/ip', `/${runtime.home}/ip`),
         link('usr/sbin/nft', '../lib/manx/nft'),
         // Runtimes name a pod's namespace by either.
@@ -102,7 +109,7 @@ async function assembleNft({ home, libraries }: Runtime, scratch: string): Promi
 }
 
 async function assembleBundles({ home }: Runtime, scratch: string): Promise<FileEntry[]> {
-  const wanted = [...programs, installer];
+  const wanted = [...programs, ...helpers];
   await bundle(wanted, scratch, `/${home}/node`);
   return Promise.all(
     wanted.map(async ({ name }) => file(`${library}/${name}`, await readFile(join(scratch, name)), 0o755)),

@@ -1,0 +1,66 @@
+// manx-uninstall: takes everything of Manx's off the host that it runs on, in the order in which nothing is put back.
+//
+//   manx-uninstall [--host DIR]     the host's folders, as they are mounted here
+//   manx-uninstall --wait           does nothing until SIGTERM: a DaemonSet wants a container that stays
+//
+// Pods that are left lose their network with it: drain a node first. What is gone already is no error.
+import { execFile } from 'node:child_process';
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+
+const execute = promisify(execFile);
+const { values } = parseArgs({
+  options: { host: { type: 'string', default: '/host' }, wait: { type: 'boolean', default: false } },
+});
+
+if (values.wait) await terminated();
+else await uninstall(values.host);
+
+async function uninstall(host: string): Promise<void> {
+  // First, so that the runtime calls nobody any more.
+  await remove(join(host, 'etc/cni/net.d/10-manx.conflist'));
+  // Routes with our protocol number, our nft table. Refuses while an agent runs, which would put them back.
+  const { stdout } = await execute('manxctl', [
+    'node',
+    'cleanup',
+    '--yes',
+    '--socket',
+    join(host, 'run/manx/agent.sock'),
+  ]);
+  console.log(stdout.trim());
+  for (const link of await linksOfPods(join(host, 'var/lib/manx/attachments'))) {
+    const gone = await execute('ip', ['link', 'del', 'dev', link]).then(
+      () => true,
+      (error: { stderr?: string }) => /Cannot find device/.test(error.stderr ?? ''),
+    );
+    console.log(`interface ${link} of a pod: ${gone ? 'gone' : 'could not be removed'}`);
+    if (!gone) process.exitCode = 1;
+  }
+  for (const path of ['opt/cni/bin/manx', 'opt/manx', 'run/manx', 'var/lib/manx']) await remove(join(host, path));
+}
+
+/** Pods that Calico wired are not in the records, and stay as they are. */
+async function linksOfPods(records: string): Promise<string[]> {
+  const names = await readdir(records).catch(() => []);
+  const links = names.map(async (name) => {
+    const text = await readFile(join(records, name), 'utf8').catch(() => '');
+    return /"hostInterface":\s*"(cali[0-9a-f]{11})"/.exec(text)?.[1] ?? [];
+  });
+  return (await Promise.all(links)).flat();
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  console.log(`${path}: gone`);
+}
+
+function terminated(): Promise<void> {
+  const timer = setInterval(() => undefined, 1 << 30);
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => {
+      clearInterval(timer);
+      resolve();
+    });
+  });
+}
