@@ -12,6 +12,8 @@ import { isRecord } from '../../src/resources/index.ts';
 export class MemoryKube implements KubeClient {
   /** "patch noderoutingstatuses worker-1". */
   readonly requests: string[] = [];
+  /** GET of these paths is answered with this. */
+  readonly documents = new Map<string, unknown>();
   /** Set: nobody answers. */
   away = false;
   private readonly objects = new Map<string, KubeObject>();
@@ -109,7 +111,7 @@ export class MemoryKube implements KubeClient {
 
   async read(path: string): Promise<unknown> {
     this.hear(`read ${path}`);
-    return undefined;
+    return this.documents.get(path);
   }
 
   private hear(request: string): void {
