@@ -9,7 +9,7 @@
 import { type Address, type Family, type Prefix, addressAt, familyOf } from '#ip';
 import type { AddressRequest } from '../../cni/port.ts';
 import type { IPAMBlock, IPAMHandle } from '../resources/types.ts';
-import { type Owner, holdingsOf } from './block.ts';
+import { type Owner, holdingsOf, hostOf } from './block.ts';
 import { type Site, TRIALS, settledBlocks } from './claim.ts';
 import { getBlock, getHandle, ifUnchanged } from './data.ts';
 import { Desk, type Draft, type Pick, unpick } from './desk.ts';
@@ -136,11 +136,21 @@ async function commit(site: Site, desk: Desk, draft: Draft, works: readonly Work
   // Before the write: when its answer is lost, the address may be ours all the same.
   for (const { work, ordinal } of picks) work.tried.push({ cidr, ordinal });
   try {
+    if (hostOf(draft.spec) !== site.node) await noteBorrowing(site, cidr);
     if ((await ifUnchanged(site.store.update('IPAMBlock', desk.result(draft)))) === undefined) return;
     for (const { work, ordinal } of picks) work.held.push(addressAt(cidr, ordinal));
   } catch (error) {
     for (const { work } of picks) fail(work, error);
   }
+}
+
+/** Written down before the address is taken, so that it is found without a look at every block there is. */
+async function noteBorrowing(site: Site, block: Prefix): Promise<void> {
+  await site.journal?.change((state) =>
+    state.elsewhere === undefined || state.elsewhere.includes(block)
+      ? state
+      : { ...state, elsewhere: [...state.elsewhere, block] },
+  );
 }
 
 /** The answer; a request that failed gives back what it got in passing. */

@@ -1,6 +1,7 @@
 // Putting right what interruptions leave behind: addresses of this node that no pod has any more, affinities that were
 // never confirmed, blocks that this node has no more use for.
-import { type Address, type Prefix, addressAt, containsPrefix } from '#ip';
+import { isDeepStrictEqual } from 'node:util';
+import { type Address, type Prefix, addressAt, containsPrefix, familyOfPrefix } from '#ip';
 import type { IPAMBlock } from '../resources/types.ts';
 import { allocated, hostOf, isEmpty } from './block.ts';
 import { selectingPools } from './choose.ts';
@@ -29,9 +30,12 @@ interface Leak extends Collected {
   readonly sequence?: bigint;
 }
 
+/** Where to look for a node's leaks: in all blocks, in its own, or in its own and those of others that it borrowed from. */
+export type Places = 'all' | 'own' | readonly Prefix[];
+
 /** Frees the addresses of this node whose owner is not alive. Tunnel addresses are the node's own, and stay. */
-export async function collect(site: Site, live: Live): Promise<readonly Collected[]> {
-  const blocks = await listLive(site.store, 'IPAMBlock');
+export async function collect(site: Site, live: Live, places: Places): Promise<readonly Collected[]> {
+  const blocks = await blocksToLookAt(site, places);
   const alive = typeof live === 'function' ? await live() : live;
   const leaks = blocks.flatMap((block) => leaksIn(site.node, block, alive));
   const cooldown = leaks.length === 0 ? 0 : await cooldownSeconds(site);
@@ -42,7 +46,27 @@ export async function collect(site: Site, live: Live): Promise<readonly Collecte
     freed.push(...gone.map(({ address, handle }) => ({ address, handle })));
   }
   for (const handle of new Set(leaks.map(({ handle }) => handle))) await tidyHandle(site, handle);
+  if (places !== 'own') await noteElsewhere(site, blocks, new Set(freed.map(({ address }) => address)));
   return freed;
+}
+
+/** A list of all blocks is for once in a node's life; after that the journal knows where the node has borrowed. */
+async function blocksToLookAt(site: Site, places: Places): Promise<IPAMBlock[]> {
+  if (places === 'all') return listLive(site.store, 'IPAMBlock');
+  const elsewhere = places === 'own' ? [] : places;
+  const foreign = await Promise.all(elsewhere.map((cidr) => getBlock(site.store, cidr)));
+  return [...(await settledBlocks(site)), ...foreign.filter((block) => block !== undefined)];
+}
+
+async function noteElsewhere(site: Site, blocks: readonly IPAMBlock[], freed: ReadonlySet<Address>): Promise<void> {
+  const holding = blocks.filter(({ spec }) => {
+    const used = [...allocated(spec)].filter(({ attribute }) => attribute?.secondary?.['node'] === site.node);
+    return hostOf(spec) !== site.node && used.some(({ ordinal }) => !freed.has(addressAt(spec.cidr, ordinal)));
+  });
+  const elsewhere = holding.map(({ spec }) => spec.cidr);
+  await site.journal?.change((state) =>
+    isDeepStrictEqual(state.elsewhere, elsewhere) ? state : { ...state, elsewhere },
+  );
 }
 
 /**
@@ -51,11 +75,6 @@ export async function collect(site: Site, live: Live): Promise<readonly Collecte
  */
 export async function reconcile(site: Site, settings: Settings): Promise<void> {
   const settled = await settledBlocks(site);
-  const known = new Set((await ownAffinities(site)).map(({ spec }) => spec.cidr));
-  for (const { spec } of await listLive(site.store, 'IPAMBlock')) {
-    if (hostOf(spec) === site.node && !known.has(spec.cidr)) await adoptBlock(site, spec.cidr);
-  }
-  await sweepAffinities(site);
   const wanted = selectingPools(settings.pools, settings.nodes.get(site.node) ?? {});
   for (const block of settled) {
     const isWanted = wanted.some(({ spec }) => containsPrefix(spec.cidr, block.spec.cidr));
@@ -63,8 +82,46 @@ export async function reconcile(site: Site, settings: Settings): Promise<void> {
   }
 }
 
+/** Blocks of this node that lost their affinity, and affinities that lost their block: where no collector does it. */
+export async function reconcileAll(site: Site): Promise<void> {
+  const known = new Set((await ownAffinities(site)).map(({ spec }) => spec.cidr));
+  for (const { spec } of await listLive(site.store, 'IPAMBlock')) {
+    if (hostOf(spec) === site.node && !known.has(spec.cidr)) await adoptBlock(site, spec.cidr);
+  }
+  await sweepAffinities(site);
+}
+
+/** How long a block that the node could do without has to be empty. */
+export const SURPLUS_AFTER_MS = 10 * 60_000;
+
+/**
+ * Gives back blocks that have been empty for long, as Calico's kube-controllers do: as long as another one of the same
+ * family has room, so that the next pod need not wait for a claim.
+ */
+export class Surplus {
+  /** By block: since when it has been seen empty without a break, in monotonic ms. */
+  #emptySince = new Map<Prefix, number>();
+
+  async giveBack(site: Site, uptime: number): Promise<readonly Prefix[]> {
+    const own = site.known.ownBlocks() ?? (await settledBlocks(site));
+    const empty = own.filter(({ spec }) => isEmpty(spec));
+    this.#emptySince = new Map(empty.map(({ spec }) => [spec.cidr, this.#emptySince.get(spec.cidr) ?? uptime]));
+    const gone: Prefix[] = [];
+    for (const block of empty) {
+      const { cidr } = block.spec;
+      if (uptime - this.#emptySince.get(cidr)! < SURPLUS_AFTER_MS) continue;
+      const others = own.filter(({ spec }) => spec.cidr !== cidr && !gone.includes(spec.cidr));
+      const hasRoom = others.some(
+        ({ spec }) => familyOfPrefix(spec.cidr) === familyOfPrefix(cidr) && spec.unallocated.length > 0,
+      );
+      if (hasRoom && (await releaseEmptyBlock(site, block))) gone.push(cidr);
+    }
+    return gone;
+  }
+}
+
 /** Affinities, of whatever node, whose release was cut short after the block had gone. Their node may never return. */
-async function sweepAffinities(site: Site): Promise<void> {
+export async function sweepAffinities(site: Site): Promise<void> {
   for (const affinity of await listLive(site.store, 'BlockAffinity')) {
     const { cidr, node, state } = affinity.spec;
     if (state !== 'pendingDeletion') continue;

@@ -7,7 +7,7 @@ import type { Conflict } from './away.ts';
 import { hostOf, usedCount } from './block.ts';
 import { type Finding, check } from './check.ts';
 import { type Site, ownAffinities } from './claim.ts';
-import { type Collected, type Live, collect, reconcile } from './collect.ts';
+import { type Collected, type Live, type Places, Surplus, collect, reconcile, reconcileAll } from './collect.ts';
 import { getBlock, listLive } from './data.ts';
 import { IpamError } from './error.ts';
 import { tidyHandle } from './handles.ts';
@@ -22,6 +22,7 @@ import { type AddressUsage, type IpamUsage, addressUsage, attributesByAddress, u
 export type { Conflict } from './away.ts';
 export type { Finding, FindingKind } from './check.ts';
 export type { Collected, Live } from './collect.ts';
+export { type ClusterCollected, ClusterCollector } from './cluster.ts';
 export { IpamError, type IpamErrorCode } from './error.ts';
 export { type JournalPort, type JournalState, fileJournal } from './journal.ts';
 export type { AddressRelease } from './release.ts';
@@ -38,6 +39,8 @@ export interface IpamPorts {
   readonly keep?: number;
   /** Monotonic ms; the system's by default. */
   readonly uptime?: () => number;
+  /** A node with a new journal looks at all blocks once, some time within this; {@link LOOK_ALL_WITHIN_MS} by default. */
+  readonly lookAllWithinMs?: number;
   /** Told of an address that a pod here uses and somebody else was given meanwhile. */
   readonly onConflict?: (conflict: Conflict) => void;
   /** Waits between two trials of a write; random and growing to 100 ms by default. */
@@ -46,6 +49,9 @@ export interface IpamPorts {
 
 /** Enough for the pods of a node that come anew within an hour; what is not used, the node itself uses when it is full. */
 export const KEEP = 8;
+
+/** A thousand agents that start for the first time together do not list everything at once. */
+export const LOOK_ALL_WITHIN_MS = 20 * 60_000;
 
 /** A block of this node that may be announced: its affinity is confirmed. */
 export interface OwnBlock {
@@ -85,15 +91,22 @@ export function createIpam(ports: IpamPorts): Ipam {
   const { store } = known;
   const journal = ports.journal && new Journal(ports.journal);
   const site: Site = { store, known, journal, node, now: ports.clock ?? Date.now, pause: ports.pause ?? backOff };
+  const uptime = ports.uptime ?? (() => performance.now());
   const outage =
     journal &&
     new Outage({
       ...{ site, journal },
       keep: ports.keep ?? KEEP,
-      uptime: ports.uptime ?? (() => performance.now()),
+      uptime,
       onConflict: ports.onConflict ?? (() => undefined),
     });
   const lane = createLane({ site, explain, outage });
+  const surplus = new Surplus();
+  const lookAllAt = uptime() + Math.random() * (ports.lookAllWithinMs ?? LOOK_ALL_WITHIN_MS);
+  const placesToLook = async (): Promise<Places> => {
+    const state = await journal?.state();
+    return state?.elsewhere ?? (journal !== undefined && uptime() < lookAllAt ? 'own' : 'all');
+  };
   return {
     assign: async (request) => ({ addresses: await lane.assign(request) }),
     release: (handle) => lane.release(handle),
@@ -104,12 +117,16 @@ export function createIpam(ports: IpamPorts): Ipam {
     reconcile: () =>
       lane.run(async () => {
         await outage?.settle();
-        await reconcile(site, await readSettings(store));
+        const settings = await readSettings(store);
+        if (journal === undefined) await reconcileAll(site);
+        await outage?.giveUpUnwanted(settings);
+        await reconcile(site, settings);
+        await surplus.giveBack(site, uptime());
       }),
     collect: (live) =>
       lane.run(async () => {
         await outage?.settle();
-        const freed = await collect(site, live);
+        const freed = await collect(site, live, await placesToLook());
         await outage?.review(typeof live === 'function' ? await live() : live);
         return freed;
       }),

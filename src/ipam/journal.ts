@@ -25,8 +25,8 @@ export interface JournalState {
   readonly kept: readonly KeptAddress[];
   /** Handles whose addresses have to be freed in the store. */
   readonly released: readonly string[];
-  /** Blocks of other nodes in which this node has, or tried to have, addresses. */
-  readonly elsewhere: readonly Prefix[];
+  /** Blocks of other nodes in which this node has, or tried to have, addresses; absent until all were looked at once. */
+  readonly elsewhere?: readonly Prefix[];
 }
 
 /** Where the journal is kept. What write() has confirmed survives anything that the disk survives. */
@@ -36,12 +36,11 @@ export interface JournalPort {
   write(state: JournalState): Promise<void>;
 }
 
-const empty: JournalState = { kept: [], released: [], elsewhere: [] };
+const empty: JournalState = { kept: [], released: [] };
 
 export class Journal {
   readonly #port: JournalPort;
   #state: JournalState | undefined;
-  #isNew = false;
 
   constructor(port: JournalPort) {
     this.#port = port;
@@ -49,15 +48,8 @@ export class Journal {
 
   async state(): Promise<JournalState> {
     if (this.#state !== undefined) return this.#state;
-    const read = await this.#port.read();
-    this.#isNew = read === undefined;
-    this.#state = read ?? empty;
+    this.#state = (await this.#port.read()) ?? empty;
     return this.#state;
-  }
-
-  /** There was no journal when this process first looked: what this node holds elsewhere is not known. */
-  get isNew(): boolean {
-    return this.#isNew;
   }
 
   /** In force, here and on disk, when this resolves; when it throws, here nothing has changed. */
@@ -108,10 +100,11 @@ function decodeJournal(text: string, path: string): JournalState {
   try {
     const value = parseJson(text);
     if (!isRecord(value)) throw new Error('it is no JSON object');
+    const elsewhere = value['elsewhere'] === undefined ? undefined : listAt(value, 'elsewhere').map(String);
     return {
       kept: listAt(value, 'kept').map(decodeKept),
       released: listAt(value, 'released').map(String),
-      elsewhere: listAt(value, 'elsewhere').map((cidr) => parsePrefix(String(cidr))),
+      ...(elsewhere && { elsewhere: elsewhere.map(parsePrefix) }),
     };
   } catch (error) {
     throw new Error(`the journal of addresses ${path} cannot be read: ${(error as Error).message}`, { cause: error });

@@ -1,5 +1,5 @@
 // Whether the store can be asked at present, and who serves a request then: the store, or the journal.
-import type { Address } from '#ip';
+import { type Address, containsPrefix } from '#ip';
 import type { AddressRequest } from '../../cni/port.ts';
 import { StoreError } from '../store/port.ts';
 import {
@@ -16,6 +16,7 @@ import type { Site } from './claim.ts';
 import { settledBlocks } from './claim.ts';
 import { IpamError } from './error.ts';
 import { type Journal, isSettled } from './journal.ts';
+import { selectingPools } from './choose.ts';
 import { type Settings, readSettings } from './settings.ts';
 
 /** After a failure the store is left alone for a while: a runtime waits for each ADD. */
@@ -111,6 +112,16 @@ export class Outage {
   giveUp(): Promise<boolean> {
     const { site, journal } = this.#options;
     return giveUpKept(site, journal, site.known.lastSeen());
+  }
+
+  /** Gives back what is kept in blocks that no pool wants this node to have any more. */
+  async giveUpUnwanted({ pools, nodes }: Settings): Promise<void> {
+    const { site, journal } = this.#options;
+    const wanted = selectingPools(pools, nodes.get(site.node) ?? {});
+    const unwanted = site.known
+      .lastSeen()
+      .filter(({ spec }) => !wanted.some((pool) => containsPrefix(pool.spec.cidr, spec.cidr)));
+    await giveUpKept(site, journal, unwanted);
   }
 
   /** What waits for the store. */
