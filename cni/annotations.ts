@@ -1,7 +1,9 @@
-// Calico's annotations on a pod, as far as a runtime passes them on (runtimeConfig io.kubernetes.cri.pod-annotations).
+// Calico's annotations on a pod and its namespace: from whoever describes pods to the agent, or as far as a runtime
+// passes them on (runtimeConfig io.kubernetes.cri.pod-annotations).
 import { type Address, IpError, parseAddress } from '#ip';
 import { CniError } from './error.ts';
 import { type Json } from './json.ts';
+import type { PodFacts } from './port.ts';
 
 export interface AnnotatedWish {
   readonly addresses?: readonly Address[];
@@ -12,6 +14,15 @@ export interface AnnotatedWish {
 }
 
 const group = 'cni.projectcalico.org/';
+
+/** What a namespace may say for all of its pods; a pod's own word goes before it. */
+const ofNamespaces = ['ipv4pools', 'ipv6pools', 'ipFamilies'].map((name) => group + name);
+
+/** All annotations that count for a pod, the more particular ones in the place of the others. */
+export function mergeAnnotations(facts: PodFacts | undefined, fromRuntime: Json): Json {
+  const namespace = Object.entries(facts?.namespaceAnnotations ?? {}).filter(([name]) => ofNamespaces.includes(name));
+  return { ...Object.fromEntries(namespace), ...facts?.annotations, ...fromRuntime };
+}
 
 /**
  * ipAddrs, ipv4pools, ipv6pools and ipFamilies are lists in JSON; hwAddr is plain.

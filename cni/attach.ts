@@ -17,11 +17,12 @@ import { type Plan, handleOf, hostInterfaceName, planWiring } from './wiring.ts'
  * @throws CniError 101 when it has this interface already (which stays as it is), 3 and 8 for its namespace, 11 when
  * there is no address now, 102 when the kernel refuses.
  */
-export async function attach(call: Call, wish: Wish, around: Surroundings): Promise<Attached> {
+export async function attach(call: Call, wishOf: () => Promise<Wish>, around: Surroundings): Promise<Attached> {
   const hostInterface = hostInterfaceName(call.key, call.pod);
   // In line at once: a DEL that arrives while this one still looks around must not overtake it.
   return alone(call.key, around, () =>
     aloneOn(hostInterface, around, async () => {
+      const wish = await wishOf();
       await assertEnterable(call, around);
       const families = chooseFamilies(wish, await defaultFamilies(around));
       await clearTheWay(call, hostInterface, around);
@@ -154,10 +155,11 @@ async function claim(
   const { handle, pod } = begun;
   // The words of Calico's blocks, which calicoctl shows.
   const attributes = { node: around.node, ...(pod && { namespace: pod.namespace, pod: pod.name }) };
+  const labels = wish.namespaceLabels && { namespaceLabels: wish.namespaceLabels };
   const addresses: Address[] = [];
   try {
     for (const part of requestsFor(wish, families)) {
-      addresses.push(...(await around.addresses.assign({ handle, attributes, ...part })).addresses);
+      addresses.push(...(await around.addresses.assign({ handle, attributes, ...labels, ...part })).addresses);
     }
   } catch (error) {
     throw asCniError(error, 11);

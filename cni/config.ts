@@ -3,7 +3,7 @@
 // Keys of ours: socket, stateDir, mtu, ipam {assign_ipv4, assign_ipv6, ipv4_pools, ipv6_pools} and container_settings
 // {allow_ip_forwarding}, the last two as Calico's plugin has them. Unknown keys are somebody else's.
 import { type Address, IpError, familyOf, parseAddress, parseInterfaceAddress } from '#ip';
-import { wishFromAnnotations } from './annotations.ts';
+import { mergeAnnotations, wishFromAnnotations } from './annotations.ts';
 import { CniError } from './error.ts';
 import { namePattern } from './environment.ts';
 import {
@@ -18,6 +18,7 @@ import {
   stringsAt,
   withLowerCaseKeys,
 } from './json.ts';
+import type { PodFacts } from './port.ts';
 import { type Version, parseVersion } from './version.ts';
 
 export interface NetworkConfig {
@@ -42,6 +43,7 @@ export interface Wish {
   readonly mac?: string;
   readonly allowIpForwarding: boolean;
   readonly dns?: Json;
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
 }
 
 export const defaultSocket = '/run/manx/cni.sock';
@@ -80,15 +82,15 @@ export function decodeConfig(text: string): unknown {
 
 /**
  * Reads what ADD is asked for. Where several say the same, the more particular wins: runtimeConfig (the pod's own
- * annotations least of it), then args.cni, then CNI_ARGS.
+ * annotations least of it, and its namespace's least of those), then args.cni, then CNI_ARGS.
  * @throws CniError 7 for an expected field that is malformed, 2 for one that asks for what Manx does not do.
  */
-export function parseWish(raw: Json, args: ReadonlyMap<string, string>): Wish {
+export function parseWish(raw: Json, args: ReadonlyMap<string, string>, facts?: PodFacts): Wish {
   const runtime = withLowerCaseKeys(objectAt(raw, 'runtimeConfig'));
   refuseUnsupported(raw, runtime);
   const cniArgs = objectAt(objectAt(raw, 'args'), 'cni', 'args.cni');
-  const annotations = objectAt(runtime, podAnnotations, `runtimeConfig.${podAnnotations}`);
-  const annotated = wishFromAnnotations(annotations);
+  const passed = objectAt(runtime, podAnnotations, `runtimeConfig.${podAnnotations}`);
+  const annotated = wishFromAnnotations(mergeAnnotations(facts, passed));
   const ipam = objectAt(raw, 'ipam');
 
   const addresses =
@@ -117,6 +119,7 @@ export function parseWish(raw: Json, args: ReadonlyMap<string, string>): Wish {
     ...(addresses !== undefined && { addresses }),
     ...(mac && { mac: parseMac(mac) }),
     ...(dns !== undefined && { dns }),
+    ...(facts?.namespaceLabels && { namespaceLabels: facts.namespaceLabels }),
   };
 }
 

@@ -1,7 +1,7 @@
 // The operations of the CNI contract: a request comes in, the answer to print goes out. Never throws.
 import { assertEnterable, attach } from './attach.ts';
 import { findDifferences, linesToSee } from './check.ts';
-import { parseValidAttachments, parseWish, attachmentName } from './config.ts';
+import { type Wish, attachmentName, parseValidAttachments, parseWish } from './config.ts';
 import { detach, detachKnown } from './detach.ts';
 import { CniError, asCniError } from './error.ts';
 import { LinkRemover } from './links.ts';
@@ -11,6 +11,7 @@ import type {
   AddressSource,
   AttachmentListener,
   AttachmentRecords,
+  DescribePod,
   HostBatch,
   HostSysctls,
   Namespaces,
@@ -39,6 +40,8 @@ export interface OperationsOptions {
   readonly mtu?: () => number;
   /** The families of pods whose network configuration says nothing: those with a pool. Both by default. */
   readonly families?: () => readonly (4 | 6)[] | Promise<readonly (4 | 6)[]>;
+  /** What is known of a pod beyond what the runtime passes; nothing by default. */
+  readonly describePod?: DescribePod;
   /** Asked by STATUS: throws a CniError 50 or 51 when ADD could not be served. */
   readonly assertReady?: () => Promise<void> | void;
   readonly sysctls?: HostSysctls;
@@ -120,7 +123,7 @@ async function serve(
   const call = parseCall(request);
   switch (call.command) {
     case 'ADD':
-      return add(call, around);
+      return add(call, around, options);
     case 'DEL':
       await detach(call, around);
       return undefined;
@@ -140,11 +143,21 @@ async function serve(
   }
 }
 
-async function add(call: Call, around: Surroundings): Promise<object> {
+async function add(call: Call, around: Surroundings, { describePod }: OperationsOptions): Promise<object> {
   const { raw, cniVersion } = call.config;
   const previous = parsePrevResult(raw);
-  const wish = parseWish(raw, call.args);
-  return addResult(cniVersion, await attach(call, wish, around), previous, wish.dns);
+  const uid = call.args.get('K8S_POD_UID');
+  let wish: Wish | undefined;
+  const attached = await attach(
+    call,
+    async () => {
+      const facts = call.pod && (await describePod?.({ ...call.pod, ...(uid && { uid }) }));
+      wish = parseWish(raw, call.args, facts);
+      return wish;
+    },
+    around,
+  );
+  return addResult(cniVersion, attached, previous, wish?.dns);
 }
 
 async function check(call: Call, around: Surroundings): Promise<void> {

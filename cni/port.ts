@@ -22,7 +22,23 @@ export interface AddressRequest {
   readonly pools?: readonly string[];
   /** Recorded beside the address: pod, namespace. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** By which a pool may select the pod's namespace; absent where nobody knows them. */
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
 }
+
+/** What is known of a pod beyond what the runtime passes. */
+export interface PodFacts {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly namespaceAnnotations: Readonly<Record<string, string>>;
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
+}
+
+/** Asked for each ADD of a Kubernetes pod; answers within seconds, whatever it could find out. */
+export type DescribePod = (pod: {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid?: string;
+}) => Promise<PodFacts>;
 
 export interface AssignedAddresses {
   readonly addresses: readonly Address[];

@@ -1,11 +1,10 @@
-// One agent of the cluster collects what no node's own agent can: src/ipam/cluster.ts says what, and a Lease which one.
+// One agent of the cluster collects what no node's own agent can: src/ipam/cluster.ts says what, a Lease which one.
 //
 // On Kubernetes only. On files nobody can say which nodes there are: hosts that share a datastore may each have a
 // configuration of their own. There `ipam check` names what looks left behind, and an operator decides.
-import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ClusterCollector } from '../ipam/index.ts';
-import { Lease } from '../kube/lease.ts';
+import type { Lease } from '../kube/lease.ts';
 import type { KubeClient } from '../kube/port.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/port.ts';
@@ -19,26 +18,19 @@ export interface ClusterCollectionOptions {
   readonly store: Store;
   readonly node: string;
   readonly log: Log;
-  readonly client: KubeClient;
-  /** Of the Lease. */
-  readonly namespace: string;
+  readonly client: Pick<KubeClient, 'get'>;
+  /** Whether it is for us to do, asked before each thing that is taken away. */
+  readonly lease: Pick<Lease, 'held'>;
 }
 
-const LEASE = 'manx-address-collection';
-/** Collecting is in no hurry, and a thousand agents ask whose turn it is. */
-const LEASE_SECONDS = 900;
 const LOOK_EVERY_MS = 5 * 60_000;
 
 export function startClusterCollection(options: ClusterCollectionOptions): ClusterCollection {
-  const { store, node, log, client, namespace } = options;
-  const lease = new Lease({
-    ...{ client, namespace, name: LEASE, durationSeconds: LEASE_SECONDS },
-    identity: `${node}-${randomBytes(4).toString('hex')}`,
-  });
+  const { store, node, log, client, lease } = options;
   const collector = new ClusterCollector({
     ...{ store, node },
     isNode: (name) => isNode(client, name),
-    mayGoOn: () => lease.isHeld,
+    mayGoOn: () => lease.held,
     clock: Date.now,
     uptime: () => performance.now(),
     pause: () => pause(Math.random() * 100),
@@ -46,31 +38,21 @@ export function startClusterCollection(options: ClusterCollectionOptions): Clust
   const loop = new Loop({
     doing: 'collecting what nodes left behind that no longer exist',
     log,
-    // Spread: agents that start together do not come together for ever.
-    everyMs: LOOK_EVERY_MS * (0.75 + Math.random() / 2),
+    everyMs: LOOK_EVERY_MS,
     longestRetryMs: LOOK_EVERY_MS,
     work: async () => {
       // Without a list of nodes that is in step, everybody looks gone.
-      if (store.status().inStepSince === undefined || !(await lease.tryHold())) return;
+      if (!lease.held || store.status().inStepSince === undefined) return;
       const { nodes, addresses, blocks, handles } = await collector.run();
       if (nodes.length + handles.length === 0) return;
       const gone = addresses.map(({ address }) => address);
       log.info({ nodes, addresses: gone, blocks, handles }, 'collected what nodes left behind that no longer exist');
     },
   });
-  const first = setTimeout(() => loop.look(), Math.random() * LOOK_EVERY_MS);
-  first.unref();
-  return {
-    failures: () => [loop],
-    async [Symbol.asyncDispose]() {
-      clearTimeout(first);
-      await loop.close();
-      // Whoever comes next need not wait for it to run out; if this fails, it does.
-      await lease.giveUp().catch(() => undefined);
-    },
-  };
+  loop.look();
+  return { failures: () => [loop], [Symbol.asyncDispose]: () => loop.close() };
 }
 
-async function isNode(client: KubeClient, name: string): Promise<boolean> {
+async function isNode(client: Pick<KubeClient, 'get'>, name: string): Promise<boolean> {
   return (await client.get({ group: '', version: 'v1', plural: 'nodes' }, name)) !== undefined;
 }

@@ -5,6 +5,7 @@ import { type Family, familyOfPrefix } from '#ip';
 import {
   type Attachment,
   CniError,
+  type DescribePod,
   type Operations,
   UnreadableRecords,
   createOperations,
@@ -41,6 +42,8 @@ export interface PodsOptions {
   readonly log: Log;
   /** Told when a pod has come or gone. */
   readonly onChange: () => void;
+  /** What is known of pods beyond what the runtime passes. */
+  readonly describePod?: DescribePod;
   /** The MTU of the node's own network. */
   readonly mtu: () => number;
   /** Who works inside pods' namespaces. */
@@ -55,7 +58,8 @@ const RETURN_EVERY_MS = 10_000;
 const CONFLIST_EVERY_MS = 60_000;
 
 /** Starts the `ip` children. Nothing is touched yet. */
-export function openPods({ config, store, ipam, log, onChange, mtu, podHalf }: PodsOptions): Pods {
+export function openPods(options: PodsOptions): Pods {
+  const { config, store, ipam, log, onChange, describePod, mtu, podHalf } = options;
   const stack = new AsyncDisposableStack();
   const batch = stack.use(startBatch());
   const removals = stack.use(startBatch());
@@ -69,6 +73,7 @@ export function openPods({ config, store, ipam, log, onChange, mtu, podHalf }: P
       protocol: PROTOCOL,
       listener: { changed: onChange },
       families: () => poolFamilies(store),
+      ...(describePod && { describePod }),
       assertReady: () => assertReady(store),
     }),
   );

@@ -104,7 +104,8 @@ function isAllAtHand({ handle }: Work, own: readonly IPAMBlock[]): boolean {
 
 async function plan(desk: Desk, work: Work): Promise<void> {
   const { request, owner } = work;
-  const wish = { ...(request.pools && { pools: request.pools }), namespace: request.attributes['namespace'] };
+  const { pools, attributes, namespaceLabels } = request;
+  const wish = { ...(pools && { pools }), namespace: attributes['namespace'], namespaceLabels };
   try {
     for (const address of missingAddresses(work)) work.picks.push(await desk.pickAddress(address, owner));
     for (const family of missingFamilies(work)) work.picks.push(await desk.pick(family, wish, owner));

@@ -254,14 +254,14 @@ async function freeTheRest(site: Site, used: readonly UsedAddress[], released: r
 function usable(
   site: Site,
   settings: Settings,
-  { pools: requested, attributes }: AddressRequest,
+  { pools: requested, attributes, namespaceLabels: labels }: AddressRequest,
   family: Family,
 ): (place: Place) => boolean {
   const { pools, refused } = choosePools(settings.pools, {
     family,
     node: site.node,
     nodeLabels: settings.nodes.get(site.node) ?? {},
-    namespaceLabels: namespaceLabels(attributes['namespace']),
+    namespaceLabels: { ...labels, ...namespaceLabels(attributes['namespace']) },
     ...(requested !== undefined && { requested }),
   });
   if (pools.length === 0) throw new IpamError('pool', `no pool gives an IPv${family} address: ${refused.join('; ')}`);

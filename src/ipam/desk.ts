@@ -30,6 +30,7 @@ export interface Draft {
 export interface Wish {
   readonly pools?: readonly string[];
   readonly namespace?: string | undefined;
+  readonly namespaceLabels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Where to look: with "own blocks" nothing is read, and what is not there is an error that says nothing. */
@@ -64,7 +65,7 @@ export class Desk {
       family,
       node: this.#site.node,
       nodeLabels: this.#settings.nodes.get(this.#site.node) ?? {},
-      namespaceLabels: namespaceLabels(wish.namespace),
+      namespaceLabels: { ...wish.namespaceLabels, ...namespaceLabels(wish.namespace) },
       ...(wish.pools !== undefined && { requested: wish.pools }),
     });
     if (pools.length === 0) throw noPool(family, this.#site.node, refused);

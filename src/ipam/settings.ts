@@ -38,8 +38,8 @@ export function blockLimit(config: IPAMConfigSpec): number {
 }
 
 /**
- * The labels by which a pool's namespaceSelector can know a namespace: those that every namespace carries. Namespaces
- * themselves are not in the store.
+ * The labels that every namespace carries, so that a pool's namespaceSelector can know it by name where nobody knows its
+ * other labels: namespaces themselves are not in the store.
  */
 export function namespaceLabels(namespace: string | undefined): Readonly<Record<string, string>> {
   return namespace === undefined

@@ -217,6 +217,37 @@ describe("Calico's annotations, passed on by the runtime", () => {
   });
 });
 
+describe('what is known of a pod and its namespace', () => {
+  const at = (annotations: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`cni.projectcalico.org/${name}`, value]));
+  const facts = {
+    annotations: at({ ipv4pools: '["of-pod"]', hwAddr: '02:00:5e:00:00:01' }),
+    namespaceAnnotations: at({
+      ipv4pools: '["of-namespace"]',
+      ipv6pools: '["of-namespace"]',
+      ipFamilies: '["IPv4","IPv6"]',
+      ipAddrs: '["10.82.0.9"]',
+    }),
+    namespaceLabels: { tier: 'gold' },
+  };
+
+  test('goes before the configuration, and the pod before its namespace, which may not give addresses', () => {
+    const config = { ...minimal, ipam: { ipv4_pools: ['of-config'], assign_ipv6: false } };
+    expect(parseWish(config, noArgs, facts)).toEqual({
+      pools: { 4: ['of-pod'], 6: ['of-namespace'] },
+      assign: { v4: true, v6: true },
+      mac: '02:00:5e:00:00:01',
+      allowIpForwarding: false,
+      namespaceLabels: { tier: 'gold' },
+    });
+  });
+
+  test('gives way to what the runtime passes', () => {
+    const passed = { 'io.kubernetes.cri.pod-annotations': at({ ipv4pools: '["of-runtime"]' }) };
+    expect(parseWish({ ...minimal, runtimeConfig: passed }, noArgs, facts).pools[4]).toEqual(['of-runtime']);
+  });
+});
+
 describe('families', () => {
   const wishOf = (config: object): ReturnType<typeof parseWish> => parseWish({ ...minimal, ...config }, noArgs);
 

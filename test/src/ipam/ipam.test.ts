@@ -497,6 +497,15 @@ describe('pools', () => {
       "no pool gives w an IPv4 address: pool rack-b does not select w (nodeSelector rack == 'b')",
     );
   });
+  it('select namespaces by the labels that are known, and by name', async () => {
+    const gold = pool('gold', '10.1.0.0/24', { namespaceSelector: "tier == 'gold'" });
+    const shop = pool('shop', '10.2.0.0/24', { namespaceSelector: "kubernetes.io/metadata.name == 'shop'" });
+    const ipam = lab(gold, shop, node('w')).at('w');
+    const named = await ipam.assign(ask('a', { attributes: { namespace: 'shop' } }));
+    const labelled = await ipam.assign(ask('b', { namespaceLabels: { tier: 'gold' } }));
+    expect([named, labelled].map(({ addresses }) => addresses[0]!.split('.')[1])).toEqual(['2', '1']);
+    await expect(ipam.assign(ask('c'))).rejects.toThrow('pool gold does not select the namespace');
+  });
   it('that a pod asks for are the only ones used', async () => {
     const { at } = lab(pool('a', '10.1.0.0/24'), pool('b', '10.2.0.0/24'), node('w'));
     expect((await at('w').assign(ask('h', { pools: ['b'] }))).addresses[0]).toMatch(/^10\.2\./);
