@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { sizeOf } from '#ip';
 import type { AddressFamily } from '../bgp/message.ts';
 import { startDiscovery } from '../fib/neighbours/index.ts';
+import { type Cluster, joinCluster } from './agent/cluster.ts';
 import { assess } from './agent/health.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
 import { lockFolders } from './agent/lock.ts';
@@ -59,6 +60,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   );
   const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
   parts.store = store;
+  const cluster = store.status().kind === 'kubernetes' ? stack.use(joinCluster(config, store, log)) : undefined;
+  await cluster?.settle();
   const ipam = createIpam({
     ...{ store, node: name },
     // Files are not away.
@@ -85,7 +88,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   parts.router = router;
   await router.settle();
 
-  const source = { config, store, ipam, kernel, nft, pods, router, probes, startedAt };
+  const source = { config, store, cluster, ipam, kernel, nft, pods, router, probes, startedAt };
   await pods?.serve();
   parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
@@ -112,6 +115,7 @@ async function restartState(continuity: Continuity, kernel: Kernel | undefined):
 interface Parts {
   readonly config: AgentConfig;
   readonly store: Store;
+  readonly cluster: Cluster | undefined;
   readonly ipam: Ipam;
   readonly kernel: Kernel | undefined;
   readonly nft: NftTable | undefined;
@@ -135,7 +139,7 @@ function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, kernel, nft, pods, router, probes, startedAt } = parts;
+  const { config, store, cluster, kernel, nft, pods, router, probes, startedAt } = parts;
   const wired = await podsStatus(parts);
   const loops = [
     ...router.failures(),
@@ -143,6 +147,7 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     ...(nft?.failures() ?? []),
     ...(pods?.failures() ?? []),
     ...probes.loops,
+    ...(cluster?.loops ?? []),
   ];
   const status = {
     ...{ node: config.node, version, startedAt },
@@ -153,6 +158,7 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     ...(kernel && { kernel: kernel.status() }),
     ...(nft && { nft: nft.status() }),
     store: store.status(),
+    ...(cluster && { addresses: cluster.addresses.states() }),
     troubles: [...router.troubles, ...(nft?.troubles ?? [])],
     failures: [...wired.failures, ...loops.flatMap(({ failure }) => failure ?? [])],
   };

@@ -3,8 +3,11 @@
 // One table says each option's flag, variable, default and meaning: parsing and --help share it.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Address } from '#ip';
+import type { Address, Family } from '#ip';
+import { type AddressWish, readAddressWish } from './autodetect/wish.ts';
 import { parseEndpoint } from './resources/endpoint.ts';
+import { parseResource } from './resources/parse.ts';
+import type { IPPool } from './resources/types.ts';
 import { version } from './version.ts';
 
 /** What the agent runs with. Folders are absolute. */
@@ -34,6 +37,10 @@ export interface AgentConfig {
   readonly listenPort?: number;
   /** Where /readyz and /livez answer; absent: nowhere. */
   readonly health?: { readonly address: Address; readonly port: number };
+  /** Where the node's addresses come from, on Kubernetes. */
+  readonly addresses: Readonly<Record<Family, AddressWish>>;
+  /** To be made on Kubernetes where a family has no pool. */
+  readonly pools: readonly IPPool[];
   readonly logLevel: LogLevel;
 }
 
@@ -144,11 +151,58 @@ const options: readonly Option[] = [
     env: 'MANX_HEALTH',
     says: 'answer GET /readyz and /livez there, for probes: 127.0.0.1:9179 (default: nowhere)',
   },
+  ...addressOptions(4),
+  ...addressOptions(6),
+  ...poolOptions(4),
+  ...poolOptions(6),
   { flag: 'log-level', value: 'L', env: 'MANX_LOG_LEVEL', preset: 'info', says: logLevels.join(', ') },
   { flag: 'check', says: 'say what is wrong in DIR (default: --config) and exit: 0 nothing, 1 something' },
   { flag: 'help', short: '-h', says: 'this' },
   { flag: 'version', says: 'the version' },
 ];
+
+/** With Calico's variables: a DaemonSet that was written for it says the same to Manx. */
+function addressOptions(family: Family): Option[] {
+  const suffix = family === 4 ? '' : '6';
+  const otherwise = family === 4 ? 'else autodetect' : 'else none';
+  return [
+    {
+      flag: `ip${suffix}`,
+      value: 'IP',
+      env: `IP${suffix}`,
+      says: `on Kubernetes: autodetect, none or an IPv${family} address (default: the Node's, ${otherwise})`,
+    },
+    {
+      flag: `ip${suffix}-method`,
+      value: 'M',
+      env: `IP${suffix}_AUTODETECTION_METHOD`,
+      preset: 'first-found',
+      says: 'how it is found (below)',
+    },
+  ];
+}
+
+function poolOptions(family: Family): Option[] {
+  const pool = `pool${family}`;
+  const env = `CALICO_IPV${family}POOL`;
+  const size = family === 4 ? 26 : 122;
+  return [
+    { flag: pool, value: 'CIDR', env: `${env}_CIDR`, says: `make this IPPool where there is none of IPv${family}` },
+    {
+      flag: `${pool}-block-size`,
+      value: 'N',
+      env: `${env}_BLOCK_SIZE`,
+      says: `length of its blocks (default: ${size})`,
+    },
+    {
+      flag: `${pool}-nat`,
+      value: 'B',
+      env: `${env}_NAT_OUTGOING`,
+      preset: String(family === 4),
+      says: 'its natOutgoing: true or false',
+    },
+  ];
+}
 
 /**
  * Reads the command line and the environment of manxd.
@@ -236,8 +290,43 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
     sysctls: resolve(text('sysctls')),
     ...(port !== undefined && { listenPort: Number(port) }),
     ...(health && { health }),
+    addresses: { 4: readWish(given, 4, problems), 6: readWish(given, 6, problems) },
+    pools: [...readPool(given, 4, problems), ...readPool(given, 6, problems)],
     logLevel: level ?? 'info',
   };
+}
+
+function readWish(given: Given, family: Family, problems: string[]): AddressWish {
+  const flag = family === 4 ? 'ip' : 'ip6';
+  const reading = readAddressWish({ ip: given.get(flag), method: given.get(`${flag}-method`) }, family);
+  if ('wish' in reading) return reading.wish;
+  problems.push(`--${flag}${reading.of === 'method' ? '-method' : ''} ${reading.refused}`);
+  return { from: 'none' };
+}
+
+function readPool(given: Given, family: Family, problems: string[]): IPPool[] {
+  const flag = `pool${family}`;
+  const cidr = given.get(flag);
+  if (cidr === undefined) return [];
+  const size = given.get(`${flag}-block-size`);
+  const nat = given.get(`${flag}-nat`) ?? String(family === 4);
+  const spec = {
+    cidr,
+    ...(size !== undefined && { blockSize: Number(size) }),
+    natOutgoing: nat === 'true' ? true : nat === 'false' ? false : nat,
+  };
+  const document = {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'IPPool',
+    metadata: { name: `default-ipv${family}-ippool` },
+    spec,
+  };
+  const parsed = parseResource(document);
+  problems.push(...parsed.problems.map(({ path, message }) => `--${flag} ${cidr}: ${path}: ${message}`));
+  const pool = parsed.resource as IPPool | undefined;
+  if (pool !== undefined && cidr.includes(':') !== (family === 6))
+    problems.push(`--${flag} ${cidr}: is not IPv${family}`);
+  return pool === undefined ? [] : [pool];
 }
 
 function readHealth(text: string | undefined, problems: string[]): AgentConfig['health'] {
@@ -299,6 +388,14 @@ const recipes = `Every part can be left out:
   several on one host          give each its own --state, --run and --node, and one --listen-port or namespace each
   several nodes, one folder    the same --config and --datastore, a --node of its own each
   without root                 --no-fib --no-cni, a --listen-port from 1024 on, and folders that you may write
+
+Methods that find a node's address on Kubernetes, as Calico has them:
+  first-found                  the last interface that leads outside: not lo, docker…, veth…, cali…, tunl…, …
+  interface=R,R                on an interface whose name fits one of these regular expressions
+  skip-interface=R,R           as first-found, but not on these
+  cidr=P,P                     an address inside one of these prefixes
+  can-reach=HOST               the one that packets to HOST leave from
+  kubernetes-internal-ip       the Node's InternalIP
 
 Files:
   CONFIG/*.yaml                Node, IPPool, BGPConfiguration, BGPPeer, BGPFilter, IPReservation, IPAMConfig (Calico's v3)

@@ -22,6 +22,7 @@ export function reasonsOf(status: Omit<AgentStatus, 'health'>, forHowLong?: (sin
     ...limitReasons(status.bgp?.peers ?? []),
     ...kernelReasons(status),
     ...storeReasons(status),
+    ...(status.addresses ?? []).flatMap(({ problem }) => problem ?? []),
     ...(status.troubles.length > 0
       ? [`${countText(status.troubles.length, 'wish', 'wishes')} of the configuration cannot be met`]
       : []),

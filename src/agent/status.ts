@@ -2,6 +2,7 @@
 import type { Address, Prefix } from '#ip';
 import type { PeerStatus, SpeakerStatus } from '../../bgp/status.ts';
 import type { FibStatus } from '../../fib/route.ts';
+import type { AddressState } from '../autodetect/decide.ts';
 import type { NftStatus } from '../nft/index.ts';
 import type { Problem, StoreStatus } from '../store/port.ts';
 
@@ -21,6 +22,8 @@ export interface AgentStatus {
   readonly kernel?: KernelStatus;
   readonly nft?: NftStatus;
   readonly store: StoreStatus;
+  /** How the node came to its addresses; absent where its owner has written them. */
+  readonly addresses?: readonly AddressState[];
   /** What the configuration asks for and cannot have; the rest of it is in force. */
   readonly troubles: readonly Problem[];
   /** Work of the agent's that fails at present and is tried again. */

@@ -228,6 +228,17 @@ export const Status = shape({
     inStepSince: optional(time('in step with the truth since')),
     error: optional(T.String()),
   }),
+  addresses: optional(
+    T.Array(
+      shape({
+        family: T.Integer(),
+        address: optional(T.String({ description: 'with the length of its subnet' })),
+        interface: optional(T.String()),
+        how: T.String({ description: 'which method found it' }),
+        problem: optional(T.String()),
+      }),
+    ),
+  ),
   troubles: T.Array(Problem),
   failures: T.Array(shape({ doing: T.String(), since: time('since when'), error: T.String() })),
 });

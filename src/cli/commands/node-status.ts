@@ -1,5 +1,6 @@
 // `manxctl node status`: how this node does, and why if not well.
 import type { AgentStatus, KernelStatus } from '../../agent/status.ts';
+import type { AddressState } from '../../autodetect/decide.ts';
 import type { Problem, StoreStatus } from '../../store/port.ts';
 import { formatProblems } from '../../store/problems.ts';
 import { agoText, countText, durationText } from '../../text.ts';
@@ -37,11 +38,18 @@ function verdict({ health, bgp }: AgentStatus, { paint }: View): string {
 
 function summary(status: AgentStatus, { now }: View): string[] {
   return [
+    ...(status.addresses ?? []).map((state) => `  IPv${state.family}     ${addressLine(state)}`),
     `  pods     ${podsText(status)}`,
     `  kernel   ${status.kernel === undefined ? 'left alone (--no-fib)' : kernelText(status.kernel, now)}`,
     ...(status.nft?.wished ? [`  nft      ${nftText(status.nft, now)}`] : []),
     `  store    ${storeText(status.store, now)}`,
   ];
+}
+
+/** What was found where and how, or why nothing was; what is wrong stands in the verdict as well. */
+function addressLine({ address = 'none', interface: link, how, problem }: AddressState): string {
+  const place = link === undefined ? '' : ` on ${link}`;
+  return `${address}${place} (${how})${problem === undefined ? '' : `: ${problem}`}`;
 }
 
 function podsText({ pods, parts }: AgentStatus): string {

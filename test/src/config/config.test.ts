@@ -32,9 +32,52 @@ describe('manxd without flags', () => {
         cni: true,
         podHalf: 'auto',
         sysctls: '/proc/sys/net',
+        addresses: { 4: { from: 'node', otherwise: { by: 'first-found' } }, 6: { from: 'node' } },
+        pools: [],
         logLevel: 'info',
       },
     });
+  });
+});
+
+describe('what is asked of Kubernetes, in flags or in the variables of Calico', () => {
+  test('addresses are autodetected, given, or none', () => {
+    const env = { IP: 'autodetect', IP_AUTODETECTION_METHOD: 'can-reach=192.0.2.1', IP6: 'fd00::1/64' };
+    expect(read('', env)).toMatchObject({
+      config: {
+        addresses: {
+          4: { from: 'autodetect', method: { by: 'can-reach', destination: '192.0.2.1' } },
+          6: { from: 'given', address: { address: 'fd00::1', prefix: 'fd00::/64' } },
+        },
+      },
+    });
+    expect(read('--ip none', env)).toMatchObject({ config: { addresses: { 4: { from: 'none' } } } });
+  });
+  test('pools are as Calico would make them', () => {
+    const env = { CALICO_IPV4POOL_CIDR: '10.82.0.0/16', CALICO_IPV6POOL_CIDR: 'fd82::/48' };
+    expect(read('--pool4-block-size 28', env)).toMatchObject({
+      config: {
+        pools: [
+          {
+            metadata: { name: 'default-ipv4-ippool' },
+            spec: { cidr: '10.82.0.0/16', blockSize: 28, natOutgoing: true },
+          },
+          {
+            metadata: { name: 'default-ipv6-ippool' },
+            spec: { cidr: 'fd82::/48', blockSize: 122, natOutgoing: false },
+          },
+        ],
+      },
+    });
+  });
+  test.each([
+    ['--ip 10.0.0.300', '--ip 10.0.0.300: is neither autodetect nor none nor an IPv4 address'],
+    ['--ip6 autodetect --ip6-method eth0', '--ip6-method eth0: is none of first-found,'],
+    ['--pool4 10.82.0.1/16', '--pool4 10.82.0.1/16: spec.cidr: "10.82.0.1/16" has host bits set'],
+    ['--pool4 fd82::/48', '--pool4 fd82::/48: is not IPv4'],
+    ['--pool6 fd82::/48 --pool6-nat yes', 'spec.natOutgoing: "yes" is not true or false'],
+  ])('%s is refused: %s', (line, why) => {
+    expect(() => read(line)).toThrow(why);
   });
 });
 
