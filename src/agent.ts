@@ -17,14 +17,16 @@ import { type Pods, openPods } from './agent/pods.ts';
 import { mayEnterNamespaces } from './agent/privilege.ts';
 import { Milestones, type Underway, openProbes } from './agent/probes.ts';
 import { type RestartState, Router } from './agent/router.ts';
+import { Secrets } from './agent/secrets.ts';
 import type { AgentStatus, Failure, PodsStatus } from './agent/status.ts';
+import { openStore } from './agent/store.ts';
 import { serveApi } from './api/server.ts';
 import type { AgentConfig } from './config.ts';
 import { createDocuments } from './documents.ts';
 import { type Ipam, createIpam, fileJournal } from './ipam/index.ts';
+import { openKube } from './kube/index.ts';
 import type { Log } from './log.ts';
 import { type NftTable, openNft } from './nft/index.ts';
-import { openFileStore } from './store/file.ts';
 import type { Store } from './store/port.ts';
 import { version } from './version.ts';
 
@@ -58,7 +60,9 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
       note: noteTo(log),
     }),
   );
-  const store = stack.use(await openFileStore({ config: config.config, datastore: config.datastore }));
+  // What needs the API server hangs on this one value; without it, everything is on this host.
+  const kube = config.kubernetes && stack.use(await openKube(config.kubernetes));
+  const store = stack.use(await openStore(config, kube));
   parts.store = store;
   const cluster = store.status().kind === 'kubernetes' ? stack.use(joinCluster(config, store, log)) : undefined;
   await cluster?.settle();
@@ -84,7 +88,10 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
 
   const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
   const restart = await restartState(continuity, kernel);
-  const router = stack.use(new Router({ config, store, ipam, log, kernel, nft, discovery, attachments, restart }));
+  // As Calico looks for them: in the namespace that we run in.
+  const secrets = kube && stack.use(new Secrets({ ...kube, onChange: () => parts.router?.look() }));
+  const links = { kernel, nft, discovery, attachments, secrets };
+  const router = stack.use(new Router({ config, store, ipam, log, restart, ...links }));
   parts.router = router;
   await router.settle();
 

@@ -8,6 +8,7 @@ import { type AddressWish, readAddressWish } from './autodetect/wish.ts';
 import { parseEndpoint } from './resources/endpoint.ts';
 import { parseResource } from './resources/parse.ts';
 import type { IPPool } from './resources/types.ts';
+import { type CalicoGroup, calicoGroups } from './store/kubernetes/places.ts';
 import { version } from './version.ts';
 
 /** What the agent runs with. Folders are absolute. */
@@ -16,6 +17,8 @@ export interface AgentConfig {
   readonly config: string;
   /** Blocks, affinities and handles; may be shared by the agents of several nodes. */
   readonly datastore: string;
+  /** Resources are kept in Kubernetes instead of in these two folders. */
+  readonly kubernetes?: KubernetesConfig;
   /** What must outlive the process: records of attachments, tombstones, the mark of a run. */
   readonly state: string;
   /** Sockets. */
@@ -42,6 +45,15 @@ export interface AgentConfig {
   /** To be made on Kubernetes where a family has no pool. */
   readonly pools: readonly IPPool[];
   readonly logLevel: LogLevel;
+}
+
+export interface KubernetesConfig {
+  /** Absent: the service account of the pod that we run in. */
+  readonly kubeconfig?: string;
+  /** Of the Secrets with passwords; absent: the one that we run in. */
+  readonly namespace?: string;
+  /** Which of Calico's API groups, whatever is served. */
+  readonly group?: CalicoGroup;
 }
 
 const podHalves = ['auto', 'agent', 'plugin'] as const;
@@ -96,6 +108,30 @@ const options: readonly Option[] = [
     env: 'MANX_DATASTORE',
     preset: '/var/lib/manx/datastore',
     says: 'which addresses are taken; nodes on one file system share it',
+  },
+  {
+    flag: 'store',
+    value: 'S',
+    env: 'MANX_STORE',
+    says: 'file: those two folders (default); kubernetes: the API server of our pod or --kubeconfig',
+  },
+  {
+    flag: 'kubeconfig',
+    value: 'FILE',
+    env: 'MANX_KUBECONFIG',
+    says: 'how to reach the API server; implies --store kubernetes',
+  },
+  {
+    flag: 'namespace',
+    value: 'NS',
+    env: 'MANX_NAMESPACE',
+    says: 'where Secrets with passwords are (default: ours, else kube-system)',
+  },
+  {
+    flag: 'calico-api-group',
+    value: 'G',
+    env: 'CALICO_API_GROUP',
+    says: 'crd.projectcalico.org/v1 or projectcalico.org/v3, if not what is served',
   },
   {
     flag: 'state',
@@ -279,6 +315,7 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
   return {
     config: resolve(text('config')),
     datastore: resolve(text('datastore')),
+    ...kubernetesOf(given, problems),
     state: resolve(text('state')),
     run,
     node,
@@ -341,6 +378,25 @@ function readHealth(text: string | undefined, problems: string[]): AgentConfig['
   return undefined;
 }
 
+function kubernetesOf(given: Given, problems: string[]): { readonly kubernetes?: KubernetesConfig } {
+  const [kubeconfig, namespace, word] = ['kubeconfig', 'namespace', 'calico-api-group'].map((flag) => given.get(flag));
+  const store = given.get('store') ?? (kubeconfig === undefined ? 'file' : 'kubernetes');
+  if (store !== 'file' && store !== 'kubernetes') problems.push(`--store ${store}: is file or kubernetes`);
+  if (store === 'file' && kubeconfig !== undefined) problems.push('--store file: --kubeconfig says otherwise');
+  const group = calicoGroups.find((one) => one === word);
+  if (word !== undefined && group === undefined) {
+    problems.push(`--calico-api-group ${word}: is ${calicoGroups.join(' or ')}`);
+  }
+  if (store !== 'kubernetes') return {};
+  return {
+    kubernetes: {
+      ...(kubeconfig !== undefined && { kubeconfig: resolve(kubeconfig) }),
+      ...(namespace !== undefined && { namespace }),
+      ...(group !== undefined && { group }),
+    },
+  };
+}
+
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
 }
@@ -387,6 +443,7 @@ const recipes = `Every part can be left out:
   peers that dial us           PeerOptions "passive: true", or "dynamicPrefix" for whole networks
   several on one host          give each its own --state, --run and --node, and one --listen-port or namespace each
   several nodes, one folder    the same --config and --datastore, a --node of its own each
+  a node of Kubernetes         --kubeconfig FILE, or --store kubernetes in a pod; --node is the Node's name
   without root                 --no-fib --no-cni, a --listen-port from 1024 on, and folders that you may write
 
 Methods that find a node's address on Kubernetes, as Calico has them:

@@ -71,11 +71,17 @@ function kernelReasons({ kernel }: Omit<AgentStatus, 'health'>): string[] {
   ];
 }
 
+/** A folder has one author, a cluster many. */
+const stays = {
+  file: 'the last good one stays in force',
+  kubernetes: 'each resource stays as it was last right',
+} as const;
+
 function storeReasons({ store }: Omit<AgentStatus, 'health'>): string[] {
   return [
     ...(store.error === undefined ? [] : [`the store cannot be read: ${store.error}`]),
     ...(store.problems.length === 0
       ? []
-      : [`the configuration has ${countText(store.problems.length, 'problem')}, the last good one stays in force`]),
+      : [`the configuration has ${countText(store.problems.length, 'problem')}, ${stays[store.kind]}`]),
   ];
 }

@@ -29,6 +29,7 @@ import { Loop } from './loop.ts';
 import type { NftTable } from '../nft/index.ts';
 import { noteTo } from './note.ts';
 import { readPasswords } from './passwords.ts';
+import type { Secrets } from './secrets.ts';
 import { type Sweep, createSweep } from './sweep.ts';
 
 export interface RouterOptions {
@@ -45,6 +46,8 @@ export interface RouterOptions {
   /** What is wired here. */
   readonly attachments: () => Promise<readonly Attachment[]>;
   readonly restart: RestartState;
+  /** Where passwords may be as well; absent without Kubernetes. */
+  readonly secrets?: Pick<Secrets, 'read' | 'sweep'> | undefined;
 }
 
 export interface RestartState {
@@ -141,13 +144,13 @@ export class Router implements AsyncDisposable {
   }
 
   private async compute(): Promise<void> {
-    const { config, store, ipam } = this.options;
+    const { config, store, ipam, secrets } = this.options;
     const [view, blocks, attachments] = await Promise.all([
       readView(store),
       ipam.ownBlocks(),
       this.options.attachments(),
     ]);
-    const { password, problems } = await readPasswords(config.config, view);
+    const password = await readPasswords(config.config, view, secrets && ((where) => secrets.read(where)));
     const ownBlocks = blocks.map(({ cidr }) => cidr);
     const { discovery } = this.options;
     const { wish, links, troubles } = desiredSpeaker({
@@ -158,7 +161,8 @@ export class Router implements AsyncDisposable {
     });
     this.latest = view;
     this.reportProblems(store.status().problems);
-    this.report(troubles, problems);
+    secrets?.sweep();
+    this.report(troubles);
     // Without a wish, what was wished before stays in force, in the speaker and in the kernel.
     if (wish === undefined || this.closing) return;
     discovery.follow(links);
@@ -241,15 +245,15 @@ export class Router implements AsyncDisposable {
     if (text === this.reported) return;
     this.reported = text;
     if (problems.length > 0)
-      this.options.log.error({ problems }, 'the configuration has problems, the last good one stays in force');
+      this.options.log.error({ problems }, 'the configuration has problems, what was last right stays in force');
     else this.options.log.info('the configuration is in force');
   }
 
-  private report(troubles: readonly Problem[], passwords: readonly string[]): void {
+  private report(troubles: readonly Problem[]): void {
     const isNews = JSON.stringify(troubles) !== JSON.stringify(this.known);
     this.known = troubles;
     if (isNews && troubles.length > 0)
-      this.options.log.warn({ troubles, passwords }, 'the configuration asks for what cannot be had');
+      this.options.log.warn({ troubles }, 'the configuration asks for what cannot be had');
   }
 }
 

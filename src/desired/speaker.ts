@@ -14,6 +14,7 @@ import type { Sighting } from '../../fib/neighbours/index.ts';
 import { fnv32 } from '../ipam/choose.ts';
 import type { PeerOptionsSpec, SecretReference } from '../resources/types.ts';
 import { type AnnouncedServices, type ServicesInput, servicesAnnouncer } from '../services/announced.ts';
+import type { PasswordReading } from '../store/password-file.ts';
 import type { Problem } from '../store/port.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { readAdvertisements } from './communities.ts';
@@ -32,8 +33,8 @@ export interface SpeakerInput {
   readonly ownAddresses: readonly Address[];
   /** What is announced for Services; absent where nobody knows of any: the ranges. */
   readonly services?: Pick<AnnouncedServices, 'ranges' | 'addresses'>;
-  /** The password, or undefined when it cannot be had: then there is no session. */
-  readonly password: (where: { readonly file: string } | SecretReference) => string | undefined;
+  /** The password, or why it cannot be had and what to do: then there is no session. */
+  readonly password: (where: { readonly file: string } | SecretReference) => PasswordReading;
   /** Who has been found on a link; for unnumbered peers. */
   readonly sighting?: (link: string) => Sighting;
   /** Listen here, whatever the configuration says; 0 for any free port. */
@@ -278,24 +279,27 @@ function passwordOf(
   const secret = plan.kind === 'node mesh' ? clusterConfiguration(view).nodeMeshPassword : plan.peer?.spec.password;
   const where = passwordFile === undefined ? secret : { file: passwordFile };
   if (where === undefined) return { text: undefined };
-  const text = password(where);
-  const bytes = text === undefined ? 0 : Buffer.byteLength(text);
-  if (text !== undefined && bytes > 0 && bytes <= PASSWORD_BYTES_MAX) return { text };
-  const place =
-    'file' in where ? `file ${where.file}` : `Secret ${where.secretKeyRef.name}, key ${where.secretKeyRef.key}`;
-  const remedy =
-    'file' in where ? '' : '; without Kubernetes, put it into a file and name that in PeerOptions passwordFile';
-  const problem =
-    bytes > PASSWORD_BYTES_MAX ? `is longer than ${PASSWORD_BYTES_MAX} bytes` : 'cannot be read or is empty';
+  const reading = password(where);
+  const problem = 'problem' in reading ? reading.problem : tooLong(where, reading.password);
+  if (problem === undefined) return { text: (reading as { readonly password: string }).password };
   const isMesh = plan.peer === undefined;
   return {
     trouble: {
       kind: isMesh ? 'BGPConfiguration' : 'BGPPeer',
       name: plan.peer?.metadata.name ?? 'default',
       path: isMesh ? 'spec.nodeMeshPassword' : 'spec.password',
-      message: `the password (${place}) ${problem}: no session with ${plan.name} until it can be used${remedy}`,
+      message: `no session with ${plan.name} until there is its password: ${problem}`,
     },
   };
+}
+
+function tooLong(where: { readonly file: string } | SecretReference, password: string): string | undefined {
+  const bytes = Buffer.byteLength(password);
+  const place = 'file' in where ? where.file : `key ${where.secretKeyRef.key} of Secret ${where.secretKeyRef.name}`;
+  if (bytes === 0) return `${place} is empty`;
+  return bytes > PASSWORD_BYTES_MAX
+    ? `${place} has ${bytes} bytes (a TCP MD5 key has at most ${PASSWORD_BYTES_MAX})`
+    : undefined;
 }
 
 /** A node without an IPv6 address has link-local ones all the same, where neighbours on links come to. */

@@ -10,8 +10,8 @@ export * from './port.ts';
 export interface Kube extends AsyncDisposable {
   /** For messages: "https://10.96.0.1:443". */
   readonly server: string;
-  /** The namespace that we run in, if the service account or the kubeconfig's context says one. */
-  readonly namespace: string | undefined;
+  /** The namespace that we run in: as told, else of the service account or the kubeconfig's context, else kube-system. */
+  readonly namespace: string;
   readonly client: KubeClient;
   readonly reflect: Reflect;
 }
@@ -20,12 +20,12 @@ export interface Kube extends AsyncDisposable {
  * Whom to talk to, and how. Nothing is sent yet: the server may be away.
  * @throws Error when kubeconfig or service account say nothing usable
  */
-export async function openKube(options: ConnectionOptions = {}): Promise<Kube> {
+export async function openKube(options: ConnectionOptions & { readonly namespace?: string } = {}): Promise<Kube> {
   const connection = await openConnection(options);
   const client = createClient(createTransport(connection));
   return {
     server: connection.server,
-    namespace: connection.namespace,
+    namespace: options.namespace ?? connection.namespace ?? 'kube-system',
     client,
     reflect: createReflect(client),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),

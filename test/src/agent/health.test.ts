@@ -62,7 +62,7 @@ describe('a node is degraded', () => {
   test('when the configuration has problems, or asks for what cannot be had', () => {
     const store = { ...status.store, problems: [{ message: 'x' }, { message: 'y' }] };
     expect(assess({ ...well, store, troubles: [{ message: 'z' }] }, now).reasons).toEqual([
-      'the configuration has 2 problems, the last good one stays in force',
+      'the configuration has 2 problems, each resource stays as it was last right',
       '1 wish of the configuration cannot be met',
     ]);
   });

@@ -119,7 +119,7 @@ describe('the configuration', () => {
         name: 'two',
         path: 'spec.password',
         message: expect.stringMatching(
-          /^the password \(Secret bgp, key two\) cannot be read.*PeerOptions passwordFile$/,
+          /^no session with two until there is its password: Secret bgp, key two: .*PeerOptions passwordFile$/,
         ) as string,
       },
     ]);

@@ -133,6 +133,22 @@ describe('the flags of manxd', () => {
     expect(problemsOf('--health :9179')).toEqual(['--health: ":9179" is not an address']);
   });
 
+  test('a kubeconfig implies Kubernetes; in a pod there is none', () => {
+    expect(read('--kubeconfig k')).toMatchObject({ config: { kubernetes: { kubeconfig: `${process.cwd()}/k` } } });
+    expect(read('', { MANX_STORE: 'kubernetes' })).toMatchObject({ config: { kubernetes: {} } });
+    expect(read('--store kubernetes --namespace net', { CALICO_API_GROUP: 'projectcalico.org/v3' })).toMatchObject({
+      config: { kubernetes: { namespace: 'net', group: 'projectcalico.org/v3' } },
+    });
+  });
+
+  test('files and a kubeconfig, a store and a group that do not exist are refused', () => {
+    expect(problemsOf('--store file --kubeconfig k')).toEqual(['--store file: --kubeconfig says otherwise']);
+    expect(problemsOf('--store etcd --calico-api-group v2')).toEqual([
+      '--store etcd: is file or kubernetes',
+      '--calico-api-group v2: is crd.projectcalico.org/v1 or projectcalico.org/v3',
+    ]);
+  });
+
   test('a word that belongs to no flag is refused', () => {
     expect(problemsOf('start')).toEqual(['start: unexpected (only --check takes a folder)']);
   });

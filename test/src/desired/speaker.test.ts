@@ -29,7 +29,7 @@ function desired(view: Partial<ClusterView>, name = 'w1', extra: Partial<Speaker
     node: name,
     ownBlocks: [],
     ownAddresses: [],
-    password: () => undefined,
+    password: () => ({ problem: 'nobody knows it' }),
     ...extra,
   });
 }
@@ -124,7 +124,9 @@ describe('the node-to-node mesh', () => {
       nodeMeshPassword: { secretKeyRef: { name: 'mesh', key: 'k' } },
       nodeMeshMaxRestartTime: '3m',
     });
-    const { peers: found } = wish({ bgpConfigurations: [configuration] }, 'w1', { password: () => 'secret' });
+    const { peers: found } = wish({ bgpConfigurations: [configuration] }, 'w1', {
+      password: () => ({ password: 'secret' }),
+    });
     expect(found[0]).toMatchObject({ password: 'secret', gracefulRestart: { restartSeconds: 180 } });
   });
 });
@@ -319,21 +321,22 @@ describe('a password', () => {
     desired({ peers: [secret], bgpConfigurations: [noMesh], ...view }, 'w1', { password });
 
   it('goes into the session', () => {
-    expect(ask(() => 'geheim').wish!.peers[0]!.password).toBe('geheim');
+    expect(ask(() => ({ password: 'geheim' })).wish!.peers[0]!.password).toBe('geheim');
   });
   it.each([
-    ['is missing', undefined, 'cannot be read or is empty'],
-    ['is empty', '', 'cannot be read or is empty'],
-    ['is longer than the kernel takes', 'x'.repeat(81), 'is longer than 80 bytes'],
+    ['cannot be had', { problem: 'ask Ann' }, 'until there is its password: ask Ann'],
+    ['is empty', { password: '' }, 'key tor of Secret bgp is empty'],
+    ['is longer than the kernel takes', { password: 'x'.repeat(81) }, 'key tor of Secret bgp has 81 bytes'],
   ])('that %s leaves no session, and a trouble that says who must act', (_, password, text) => {
     const { wish: found, troubles } = ask(() => password);
     expect(found!.peers).toEqual([]);
     expect(troubles).toMatchObject([{ kind: 'BGPPeer', name: 'tor', message: expect.stringContaining(text) }]);
-    expect(troubles[0]!.message).toContain('Secret bgp, key tor');
   });
   it('from a file is used instead of the Secret', () => {
     const options = peerOptions('o', { peers: ['tor'], passwordFile: 'secrets/tor' });
-    const { wish: found } = ask((where) => ('file' in where ? where.file : undefined), { peerOptions: [options] });
+    const { wish: found } = ask((where) => ('file' in where ? { password: where.file } : { problem: 'no' }), {
+      peerOptions: [options],
+    });
     expect(found!.peers[0]!.password).toBe('secrets/tor');
   });
   it('of the mesh that cannot be had leaves no mesh', () => {
