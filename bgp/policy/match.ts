@@ -23,6 +23,9 @@ export interface Circumstances {
   readonly interface?: string | undefined;
 }
 
+/** RFC 4271 §5.1.5 leaves the degree of preference of an eBGP route to policy; 100 is everybody's default. */
+export const defaultLocalPref = 100;
+
 export type PrefixTest = (prefixes: PrefixWords, id: number) => boolean;
 
 /**
@@ -50,6 +53,7 @@ export function matchesAttributes(match: Match, attributes: PathAttributes, circ
   if (peerType !== undefined && peerType !== circumstances.peerType) return false;
   if (source !== undefined && source !== circumstances.source) return false;
   if (nextHop !== undefined && nextHop !== attributes.nextHop) return false;
+  if (match.localPref !== undefined && match.localPref !== (attributes.localPref ?? defaultLocalPref)) return false;
   if (match.interface !== undefined && !matchesName(match.interface, circumstances.interface)) return false;
   if (communities !== undefined && !communities.every((each) => carries(attributes, each))) return false;
   return asPathPrefix === undefined || beginsWith(attributes, asPathPrefix);

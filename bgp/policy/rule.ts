@@ -29,6 +29,8 @@ export interface Match {
   /** The path begins with these AS numbers. */
   readonly asPathPrefix?: readonly number[];
   readonly nextHop?: Address;
+  /** The route's LOCAL_PREF; of one that has none, as heard from an external peer, the usual 100. */
+  readonly localPref?: number;
   readonly interface?: string;
   readonly peerType?: 'eBGP' | 'iBGP';
   /** Where the route comes from: a peer, or this node itself. */

@@ -6,6 +6,7 @@
 import { v4ToInt } from '#ip';
 import { asPathLength } from '../codec/index.ts';
 import type { PathAttributes } from '../message.ts';
+import { defaultLocalPref } from '../policy/match.ts';
 import { neighbourAs } from './as-path.ts';
 import { Chains } from './chains.ts';
 import { hasCommunity, wellKnown } from './community.ts';
@@ -32,9 +33,6 @@ const chain = 0;
 const uses = 1;
 const hashField = 2;
 const stride = 12;
-
-/** RFC 4271 §5.1.5 leaves the degree of preference of an eBGP route to policy; 100 is everybody's default. */
-export const defaultLocalPref = 100;
 
 export class AttributeTable {
   private readonly nextHops: NextHopTable;

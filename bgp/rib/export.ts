@@ -7,10 +7,9 @@
 import { type Address, familyOf, v4FromInt } from '#ip';
 import { prependToAsPath } from '../codec/index.ts';
 import type { AddressFamily, AsPathSegment, PathAttributes } from '../message.ts';
-import type { PrefixWords } from '../policy/match.ts';
+import { type PrefixWords, defaultLocalPref } from '../policy/match.ts';
 import { type CompiledPolicy, acceptAll, applyRule, choose, decidesAlone, narrow, noRule } from '../policy/policy.ts';
 import type { PeerWish } from '../wish.ts';
-import { defaultLocalPref } from './attribute-table.ts';
 import { hasCommunity, wellKnown } from './community.ts';
 import { isLinkLocal } from './import.ts';
 import type { RibPeer } from './peer.ts';

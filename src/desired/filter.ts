@@ -4,6 +4,7 @@
 // matches goes on to the defaults of policy.ts.
 import { type Family, bitsOf, familyOfPrefix, lengthOf, parsePrefix } from '#ip';
 import type { AddressFamily } from '../../bgp/message.ts';
+import { priorityCeiling } from '../../bgp/policy/operation.ts';
 import type { Match, Operation, Rule } from '../../bgp/policy/rule.ts';
 import { parseCommunity } from '../../bgp/text.ts';
 import type { BGPFilter, BGPFilterRule } from '../resources/types.ts';
@@ -30,7 +31,7 @@ export function filterRules(
   const rules = names.flatMap((name): Rule[] => {
     const filter = filters.find(({ metadata }) => metadata.name === name);
     if (filter !== undefined) {
-      return families.flatMap((family) => rulesOf(filter, direction, family, families.length > 1, troubles));
+      return families.flatMap((family) => rulesOf(filter, direction, family, families.length > 1));
     }
     troubles.push({ kind: 'BGPFilter', name, message: 'does not exist; peers that name it get and give no routes' });
     return [{ name: `filter ${name} does not exist`, action: 'reject' }];
@@ -38,34 +39,12 @@ export function filterRules(
   return { rules, troubles };
 }
 
-function rulesOf(
-  filter: BGPFilter,
-  direction: Direction,
-  family: AddressFamily,
-  isMixed: boolean,
-  troubles: Problem[],
-): Rule[] {
+function rulesOf(filter: BGPFilter, direction: Direction, family: AddressFamily, isMixed: boolean): Rule[] {
   const field = `${direction}${family === 'ipv4-unicast' ? 'V4' : 'V6'}` as const;
-  return (filter.spec[field] ?? []).flatMap((rule, index) => {
-    const name = `${filter.metadata.name} rule ${index + 1}`;
-    if (rule.priority !== undefined) {
-      troubles.push({
-        kind: 'BGPFilter',
-        name: filter.metadata.name,
-        path: `spec.${field}[${index}].priority`,
-        message: `a route's priority cannot be matched in this build: ${withoutPriority[rule.action]}`,
-      });
-      if (rule.action === 'Accept') return [];
-    }
-    return [translate(name, rule, isMixed ? family : undefined)];
-  });
+  return (filter.spec[field] ?? []).map((rule, index) =>
+    translate(`${filter.metadata.name} rule ${index + 1}`, rule, isMixed ? family : undefined),
+  );
 }
-
-/** The careful reading of a condition that we cannot look at. */
-const withoutPriority = {
-  Accept: 'the rule accepts nothing',
-  Reject: 'the rule rejects routes of every priority',
-} as const;
 
 /** @param family set when the session carries both, and a rule for one must keep its hands off the other */
 function translate(name: string, rule: BGPFilterRule, family: AddressFamily | undefined): Rule {
@@ -87,6 +66,8 @@ function matchOf(rule: BGPFilterRule, family: AddressFamily | undefined): Match 
     ...(rule.peerType && { peerType: rule.peerType }),
     ...(rule.communities && { communities: rule.communities.values.map(parseCommunity) }),
     ...(rule.asPathPrefix && { asPathPrefix: rule.asPathPrefix }),
+    // In Calico a route's priority is what is left of its LOCAL_PREF, in both directions.
+    ...(rule.priority !== undefined && { localPref: priorityCeiling - rule.priority }),
   };
 }
 

@@ -41,6 +41,8 @@ test.each<[string, Match, boolean]>([
   ['the middle of its path', { asPathPrefix: [2, 3] }, false],
   ['its next hop', { nextHop: '192.0.2.1' as Address }, true],
   ['another next hop', { nextHop: '192.0.2.2' as Address }, false],
+  ['the LOCAL_PREF of a route without one', { localPref: 100 }, true],
+  ['another LOCAL_PREF', { localPref: 200 }, false],
   ['its interface', { interface: 'eth0' }, true],
   ['an interface by a pattern', { interface: 'et*' }, true],
   ['an interface by a pattern in the middle', { interface: '*t*0' }, true],

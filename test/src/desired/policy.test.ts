@@ -26,7 +26,7 @@ function peer(name: string, view: Partial<ClusterView> = {}, sighting?: SpeakerI
     node: 'w1',
     ownBlocks,
     ownAddresses: [],
-    password: () => ({ problem: 'nobody knows it' }),
+    password: () => undefined,
     ...(sighting && { sighting }),
   });
   return wish!.peers.find((each) => each.name === name)!;
@@ -242,6 +242,19 @@ describe('BGPFilters', () => {
       ],
     });
   });
+  it('match a priority by the LOCAL_PREF that Calico makes of it, in both directions', () => {
+    const rules = [{ action: 'Reject', priority: 512 } as const, { action: 'Accept' } as const];
+    const to = filtered({ importV4: rules, exportV4: rules });
+    const verdicts = (localPref: number | undefined) => {
+      const attributes = localPref === undefined ? {} : { localPref };
+      const heard = decide(to.importPolicy!, parsePrefix('192.0.2.0/24'), from, attributes);
+      return [heard.verdict, exported(to, '192.0.2.0/24', attributes).verdict];
+    };
+    const from = { peerType: 'eBGP', source: 'RemotePeers' } as const;
+    expect(verdicts(2_147_483_647 - 512)).toEqual(['reject', 'reject']);
+    expect(verdicts(2_147_482_623)).toEqual(['accept', 'accept']);
+    expect(verdicts(undefined)).toEqual(['accept', 'accept']);
+  });
   it('of one family leave the other alone on a session that carries both', () => {
     const from = peer('tor', {
       filters: [bgpFilter('f', { importV4: [{ action: 'Reject' }] })],
@@ -265,7 +278,7 @@ describe('BGPFilters', () => {
       node: 'w1',
       ownBlocks,
       ownAddresses: [],
-      password: () => ({ problem: 'nobody knows it' }),
+      password: () => undefined,
     });
     expect(troubles).toMatchObject([{ kind: 'BGPFilter', name: 'only-pods' }]);
   });
@@ -292,7 +305,7 @@ describe('requirePolicy (RFC 8212)', () => {
 describe('policies of peers that are alike', () => {
   const wishOf = (names: readonly string[], view: Partial<ClusterView>): (PeerWish | undefined)[] => {
     const base = { nodes, pools, bgpConfigurations: [], peers: [tor], filters: [], peerOptions: [], reservations: [] };
-    const input = { node: 'w1', ownBlocks, ownAddresses: [], password: () => ({ problem: 'nobody knows it' }) };
+    const input = { node: 'w1', ownBlocks, ownAddresses: [], password: () => undefined };
     const { wish } = desiredSpeaker({ ...input, view: { ...base, ...view } });
     return names.map((name) => wish!.peers.find((each) => each.name === name));
   };
