@@ -1,4 +1,5 @@
 // Calico's selectors: what they mean, and how a wrong one is explained.
+import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Selector, ResourceError, matches, parseSelector } from '../../../src/resources/index.ts';
@@ -120,11 +121,77 @@ function spell(selector: Selector): string {
   }
 }
 
+interface Written {
+  readonly text: string;
+  /** The same as an expression of JavaScript. */
+  readonly truth: (labels: Readonly<Record<string, string>>) => string;
+}
+
+function joined(parts: readonly Written[], operator: '&&' | '||'): Written {
+  return {
+    text: parts.map(({ text }) => text).join(` ${operator}\t`),
+    truth: (labels) => parts.map(({ truth }) => truth(labels)).join(operator),
+  };
+}
+
+/** Looks into a plain object, as one would who has never read the grammar. */
+const naive: Readonly<Record<string, (has: string | undefined, wanted: readonly string[]) => boolean>> = {
+  '==': (has, [wanted]) => has === wanted,
+  '!=': (has, [wanted]) => has !== wanted,
+  contains: (has, [wanted]) => has !== undefined && has.indexOf(wanted!) !== -1,
+  'starts with': (has, [wanted]) => has !== undefined && has.slice(0, wanted!.length) === wanted,
+  'ends with': (has, [wanted]) => has !== undefined && (wanted === '' || has.slice(-wanted!.length) === wanted),
+  in: (has, wanted) => wanted.some((one) => one === has),
+  'not  in': (has, wanted) => wanted.every((one) => one !== has),
+};
+const comparison = fc
+  .tuple(label, fc.constantFrom(...Object.keys(naive)), fc.array(value, { minLength: 1, maxLength: 3 }), quote())
+  .map(([name, operator, values, mark]): Written => {
+    const texts = values.map((one) => `${mark}${one}${mark}`);
+    const right = operator.endsWith('in') ? `{${texts.join(',')}}` : texts[0]!;
+    return {
+      text: `${name} ${operator} ${right}`,
+      truth: (labels) => String(naive[operator]!(labels[name], operator.endsWith('in') ? values : [values[0]!])),
+    };
+  });
+const leaf = fc.oneof(
+  comparison,
+  label.map((name): Written => ({ text: `has(${name})`, truth: (labels) => String(name in labels) })),
+  fc.constantFrom('all()', 'global( )').map((text): Written => ({ text, truth: () => 'true' })),
+);
+
+function quote(): fc.Arbitrary<string> {
+  return fc.constantFrom('"', "'");
+}
+
 test('what is spelled out is understood as it was meant', () => {
   fc.assert(
     fc.property(tree, (selector) => {
       expect(parseSelector(spell(selector))).toEqual(selector);
     }),
+  );
+});
+
+/** A selector as people write it, with no more parentheses than some, and what JavaScript makes of its atoms. */
+const written = fc.letrec<{ or: Written; and: Written; unary: Written; atom: Written }>((tie) => ({
+  or: fc.array(tie('and'), { minLength: 1, maxLength: 3 }).map((parts) => joined(parts, '||')),
+  and: fc.array(tie('unary'), { minLength: 1, maxLength: 3 }).map((parts) => joined(parts, '&&')),
+  unary: fc
+    .tuple(fc.constantFrom('', '', '!', '!!'), tie('atom'))
+    .map(([nots, { text, truth }]) => ({ text: nots + text, truth: (labels) => nots + truth(labels) })),
+  atom: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    leaf,
+    tie('or').map(({ text, truth }): Written => ({ text: `( ${text} )`, truth: (labels) => `(${truth(labels)})` })),
+  ),
+}));
+
+test('precedence and every operator agree with JavaScript over a naive reading of the labels', () => {
+  fc.assert(
+    fc.property(written.or, fc.dictionary(label, value), ({ text, truth }, labels) => {
+      expect([text, matches(parseSelector(text), labels)]).toEqual([text, runInNewContext(truth(labels))]);
+    }),
+    { numRuns: 2000 },
   );
 });
 
