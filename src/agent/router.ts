@@ -4,7 +4,7 @@
 // straight to the reconciler, route by route. There is no speaker before there is a whole wish, so that the time in
 // which peers may come back after a restart begins when they can.
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Prefix } from '#ip';
+import { type Family, type Prefix, familyOfPrefix } from '#ip';
 import { type BestRoute, type Speaker, createSpeaker } from '../../bgp/index.ts';
 import type { AddressFamily } from '../../bgp/message.ts';
 import type { PeerWish, SpeakerWish } from '../../bgp/wish.ts';
@@ -20,6 +20,7 @@ import {
   desiredSpeaker,
   readView,
   routeLearner,
+  routePriority,
 } from '../desired/index.ts';
 import type { Ipam } from '../ipam/index.ts';
 import type { Log } from '../log.ts';
@@ -77,6 +78,9 @@ export class Router implements AsyncDisposable {
   /** What the node itself wants in the kernel: pods, blocks, ways to peers. */
   private own: ReadonlyMap<string, Route> = new Map();
   private learn: (best: LearnedRoute) => Route | undefined = () => undefined;
+  /** Of what BGP brings, by family; and while all of it changes over, what it was before. */
+  private metrics: Readonly<Record<Family, number>> = { 4: BGP_METRIC, 6: BGP_METRIC };
+  private former = this.metrics;
   /** What the routes were last computed from. */
   private basis = '';
   private closing = false;
@@ -87,7 +91,16 @@ export class Router implements AsyncDisposable {
     this.loop = new Loop({ doing: 'following the configuration', log: options.log, everyMs: LOOK_EVERY_MS, work });
     this.sweep = createSweep(() => this.release());
     this.stopWatching = options.store.watch(
-      ['Node', 'IPPool', 'BGPConfiguration', 'BGPPeer', 'BGPFilter', 'PeerOptions', 'BlockAffinity'],
+      [
+        'Node',
+        'IPPool',
+        'BGPConfiguration',
+        'BGPPeer',
+        'BGPFilter',
+        'PeerOptions',
+        'BlockAffinity',
+        'FelixConfiguration',
+      ],
       () => this.look(),
     );
   }
@@ -205,6 +218,7 @@ export class Router implements AsyncDisposable {
     const before = this.own;
     this.own = new Map(desiredRoutes({ ...input, best: [] }).map((route) => [keyOf(route), route]));
     this.learn = routeLearner(input);
+    this.metrics = { 4: routePriority(from.view, 4), 6: routePriority(from.view, 6) };
     const gone = [...before.values()].filter((route) => !this.own.has(keyOf(route)));
     kernel.reconciler.change([
       ...[...this.own.values()].map((route): RouteChange => ({ ...route, route })),
@@ -212,6 +226,7 @@ export class Router implements AsyncDisposable {
     ]);
     this.basis = basis;
     await this.learnAll();
+    this.former = this.metrics;
   }
 
   /** All best paths anew, a slice at a time; what changes meanwhile is followed as ever. */
@@ -229,15 +244,19 @@ export class Router implements AsyncDisposable {
   private follow(changes: readonly BestRoute[]): void {
     const { kernel } = this.options;
     if (this.closing || kernel === undefined) return;
-    kernel.reconciler.change(changes.map((best) => this.changeOf(best, kernel)));
+    kernel.reconciler.change(changes.flatMap((best) => this.changesOf(best, kernel)));
   }
 
-  private changeOf({ prefix, paths }: BestRoute, kernel: Kernel): RouteChange {
+  private changesOf({ prefix, paths }: BestRoute, kernel: Kernel): RouteChange[] {
+    const family = familyOfPrefix(prefix);
+    const metric = this.metrics[family];
     // A block of ours has its blackhole under this very key, whatever anybody announces.
-    const own = this.own.get(keyOf({ prefix, metric: BGP_METRIC }));
+    const own = this.own.get(keyOf({ prefix, metric }));
     const route =
       own ?? (paths.length === 0 ? undefined : this.learn({ prefix, paths: paths.map(throughGateway(kernel)) }));
-    return { prefix, metric: BGP_METRIC, route };
+    const change = { prefix, metric, route };
+    const was = this.former[family];
+    return was === metric ? [change] : [change, { prefix, metric: was }];
   }
 
   private reportProblems(problems: readonly Problem[]): void {

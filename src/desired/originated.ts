@@ -1,10 +1,11 @@
 // What a node announces as its own: its confirmed blocks, single addresses in others' blocks, service ranges, and in an
 // unnumbered fabric itself.
 import { type Address, type Prefix, containsAddress, familyOf, familyOfPrefix, hostPrefix, isHostPrefix } from '#ip';
+import { priorityCeiling } from '../../bgp/policy/operation.ts';
 import type { OriginatedRoute } from '../../bgp/wish.ts';
 import { type Advertisements, communitiesFor } from './communities.ts';
 import type { SpeakingNode } from './speaking-node.ts';
-import { type ClusterView, clusterConfiguration } from './view.ts';
+import { type ClusterView, routePriority } from './view.ts';
 
 /** What is ours at this moment. */
 export interface Own {
@@ -41,15 +42,9 @@ export function originatedRoutes(
   return [...prefixes].map((prefix) => originate(view, prefix, advertisements));
 }
 
-/** Calico's arithmetic between a route's metric in the kernel and its LOCAL_PREF. */
-const LOCAL_PREF_BASE = 2_147_483_647;
-const NORMAL_PRIORITY = 1024;
-
 /** The LOCAL_PREF that Calico's nodes give to a route of normal priority: 2147482623. */
 export function normalLocalPref(view: ClusterView, prefix: Prefix): number {
-  const { ipv4NormalRoutePriority, ipv6NormalRoutePriority } = clusterConfiguration(view);
-  const priority = familyOfPrefix(prefix) === 4 ? ipv4NormalRoutePriority : ipv6NormalRoutePriority;
-  return LOCAL_PREF_BASE - (priority ?? NORMAL_PRIORITY);
+  return priorityCeiling - routePriority(view, familyOfPrefix(prefix));
 }
 
 function originate(view: ClusterView, prefix: Prefix, advertisements: Advertisements): OriginatedRoute {

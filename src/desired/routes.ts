@@ -1,12 +1,12 @@
 // Which routes the kernel of one node should have: to its pods, under its blocks, and to everything that BGP has
 // learned. Pure.
-import { type Address, type Prefix, hostPrefix, isHostPrefix, parsePrefix } from '#ip';
+import { type Address, type Prefix, familyOfPrefix, hostPrefix, isHostPrefix, parsePrefix } from '#ip';
 import type { Attachment } from '../../cni/port.ts';
-import { BGP_METRIC, type NextHop, type Route } from '../../fib/route.ts';
+import type { NextHop, Route } from '../../fib/route.ts';
 import { type PrefixSet, prefixSet } from './prefix-set.ts';
 import { audienceOf, endpointOf } from './sessions.ts';
 import { type SpeakingNode, addressesOf, speakingNodes } from './speaking-node.ts';
-import { type ClusterView, clusterConfiguration, serviceRanges } from './view.ts';
+import { type ClusterView, clusterConfiguration, routePriority, serviceRanges } from './view.ts';
 
 /** A learned best path, as far as the kernel needs it. Several paths are used at once. */
 export interface LearnedRoute {
@@ -33,7 +33,7 @@ export function desiredRoutes(input: RoutesInput): readonly Route[] {
   };
   const learn = routeLearner(input);
   for (const attachment of input.attachments) for (const route of podRoutes(attachment)) add(route);
-  for (const route of blackholes(input.ownBlocks)) add(route);
+  for (const route of blackholes(input)) add(route);
   for (const route of staticRoutes(input.view, input.node)) add(route);
   for (const best of input.best) add(learn(best));
   return [...routes.values()];
@@ -45,10 +45,12 @@ export function desiredRoutes(input: RoutesInput): readonly Route[] {
  */
 export function routeLearner(input: Omit<RoutesInput, 'best'>): (best: LearnedRoute) => Route | undefined {
   const fence = fenceOf(input);
+  const metrics = { 4: routePriority(input.view, 4), 6: routePriority(input.view, 6) };
   return ({ prefix, paths }) => {
     if (isFencedOff(fence, prefix)) return undefined;
     const nextHops = nextHopsOf(paths, fence.self);
-    return nextHops.length === 0 ? undefined : { prefix, kind: 'unicast', metric: BGP_METRIC, nextHops };
+    const metric = metrics[familyOfPrefix(prefix)];
+    return nextHops.length === 0 ? undefined : { prefix, kind: 'unicast', metric, nextHops };
   };
 }
 
@@ -66,10 +68,13 @@ function podRoutes({ addresses, hostInterface }: Attachment): Route[] {
  * Under every block that is announced, so that packets to an address without a pod end here and do not go back and
  * forth between this node and its default gateway. A block of one address is the pod's own route.
  */
-function blackholes(blocks: readonly Prefix[]): Route[] {
-  return blocks
+function blackholes({ view, ownBlocks }: Pick<RoutesInput, 'view' | 'ownBlocks'>): Route[] {
+  return ownBlocks
     .filter((block) => !isHostPrefix(block))
-    .map((prefix) => ({ prefix, kind: 'blackhole', metric: BGP_METRIC, nextHops: [] }));
+    .map((prefix) => ({
+      ...{ prefix, kind: 'blackhole', nextHops: [] },
+      metric: routePriority(view, familyOfPrefix(prefix)),
+    }));
 }
 
 /** BGPPeer `reachableBy`: the way to a peer that is not on a connected network. */
@@ -79,9 +84,9 @@ function staticRoutes(view: ClusterView, name: string): Route[] {
     const { reachableBy } = peer.spec;
     const place = endpointOf(peer);
     if (place === undefined || reachableBy === undefined || self === undefined || !audienceOf(peer)(self)) return [];
-    return [
-      { prefix: hostPrefix(place.address), kind: 'unicast', metric: BGP_METRIC, nextHops: [{ via: reachableBy }] },
-    ];
+    const prefix = hostPrefix(place.address);
+    const metric = routePriority(view, familyOfPrefix(prefix));
+    return [{ prefix, kind: 'unicast', metric, nextHops: [{ via: reachableBy }] }];
   });
 }
 

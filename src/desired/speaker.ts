@@ -18,6 +18,7 @@ import type { PasswordReading } from '../store/password-file.ts';
 import type { Problem } from '../store/port.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { readAdvertisements } from './communities.ts';
+import { felixTroubles } from './felix.ts';
 import { familyAnnounced, originatedRoutes } from './originated.ts';
 import { type PolicyContext, policyMaker } from './policy.ts';
 import { type SessionPlan, isLinkLocal, planSessions } from './sessions.ts';
@@ -96,7 +97,12 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
       ...(self.clusterId !== undefined && { clusterId: self.clusterId }),
     },
     links,
-    troubles: unique([...communityTroubles, ...planTroubles, ...drawn.flatMap(({ troubles }) => troubles)]),
+    troubles: unique([
+      ...felixTroubles(view, self.name),
+      ...communityTroubles,
+      ...planTroubles,
+      ...drawn.flatMap(({ troubles }) => troubles),
+    ]),
   };
 }
 

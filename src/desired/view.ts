@@ -1,10 +1,12 @@
 // The configuration of the cluster, read once: what everything in this folder looks at.
-import type { Prefix } from '#ip';
+import type { Family, Prefix } from '#ip';
 import type {
   BGPConfiguration,
   BGPConfigurationSpec,
   BGPFilter,
   BGPPeer,
+  FelixConfiguration,
+  FelixConfigurationSpec,
   IPAMConfig,
   IPPool,
   IPReservation,
@@ -22,20 +24,23 @@ export interface ClusterView {
   readonly peerOptions: readonly PeerOptions[];
   readonly reservations: readonly IPReservation[];
   readonly ipamConfig?: IPAMConfig;
+  readonly felixConfigurations?: readonly FelixConfiguration[];
 }
 
 /** @throws StoreError */
 export async function readView(store: Store): Promise<ClusterView> {
-  const [nodes, pools, bgpConfigurations, peers, filters, peerOptions, reservations, ipamConfig] = await Promise.all([
-    store.list('Node'),
-    store.list('IPPool'),
-    store.list('BGPConfiguration'),
-    store.list('BGPPeer'),
-    store.list('BGPFilter'),
-    store.list('PeerOptions'),
-    store.list('IPReservation'),
-    store.get('IPAMConfig', 'default'),
-  ]);
+  const [nodes, pools, bgpConfigurations, peers, filters, peerOptions, reservations, felix, ipamConfig] =
+    await Promise.all([
+      store.list('Node'),
+      store.list('IPPool'),
+      store.list('BGPConfiguration'),
+      store.list('BGPPeer'),
+      store.list('BGPFilter'),
+      store.list('PeerOptions'),
+      store.list('IPReservation'),
+      store.list('FelixConfiguration'),
+      store.get('IPAMConfig', 'default'),
+    ]);
   return {
     nodes,
     pools,
@@ -44,6 +49,7 @@ export async function readView(store: Store): Promise<ClusterView> {
     filters,
     peerOptions,
     reservations,
+    felixConfigurations: felix,
     ...(ipamConfig && { ipamConfig }),
   };
 }
@@ -69,4 +75,19 @@ export function nodeConfiguration(view: ClusterView, node: string): BGPConfigura
     ...(logSeverityScreen !== undefined && { logSeverityScreen }),
     ...(prefixAdvertisements !== undefined && { prefixAdvertisements }),
   };
+}
+
+/** What Calico's Felix would go by on a node: its own FelixConfiguration over the cluster's. */
+export function felixConfiguration({ felixConfigurations = [] }: ClusterView, node: string): FelixConfigurationSpec {
+  const specOf = (name: string) => felixConfigurations.find(({ metadata }) => metadata.name === name)?.spec;
+  return { ...specOf('default'), ...specOf(`node.${node}`) };
+}
+
+/** Calico's metric for routes in the kernel. */
+const NORMAL_PRIORITY = 1024;
+
+/** The metric of what BGP brings into the kernel, and of the blackholes beneath our blocks. */
+export function routePriority(view: ClusterView, family: Family): number {
+  const { ipv4NormalRoutePriority, ipv6NormalRoutePriority } = clusterConfiguration(view);
+  return (family === 4 ? ipv4NormalRoutePriority : ipv6NormalRoutePriority) ?? NORMAL_PRIORITY;
 }

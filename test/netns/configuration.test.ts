@@ -1,6 +1,6 @@
 // What an operator writes: every mistake in one message with file, line and path, the last good configuration in force,
 // and a change that takes effect by itself.
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type DataCentre, type LabNode, buildDataCentre, meshConfiguration } from '../lab/datacentre.ts';
 import { run } from '../lab/host.ts';
@@ -84,4 +84,22 @@ spec: {peerIP: 10.250.1.253, asNumber: 65001}
   );
   const { stdout } = await node.manxctl('node', 'status');
   expect(stdout).not.toContain('problem');
+});
+
+test('another priority moves every route that BGP has brought to its metric, and leaves none behind', async () => {
+  const [node, other] = centre.nodes as [LabNode, LabNode];
+  await centre.addPod('pod-there', other);
+  const routes = async (): Promise<string[]> =>
+    (await node.host.ip('route show proto 201')).split('\n').filter((line) => line.includes(' via '));
+  await until('routes of the mesh are in the kernel', async () => (await routes()).length > 0);
+  const before = (await routes()).map((line) => line.split(' ')[0]);
+  const bgp = (await readFile(`${centre.config}/bgp.yaml`, 'utf8')).replace(
+    'nodeToNodeMeshEnabled: true',
+    'nodeToNodeMeshEnabled: true, ipv4NormalRoutePriority: 512',
+  );
+  await writeFile(`${centre.config}/bgp.yaml`, bgp);
+  await until('every route has the new metric', async () =>
+    (await routes()).every((line) => line.includes('metric 512')),
+  );
+  expect((await routes()).map((line) => line.split(' ')[0])).toEqual(before);
 });

@@ -4,6 +4,7 @@ import type {
   BGPConfigurationSpec,
   BGPFilterSpec,
   BGPPeerSpec,
+  FelixConfigurationSpec,
   IPAMConfigSpec,
   IPPoolSpec,
   Kind,
@@ -57,6 +58,10 @@ export function bgpPeer(name: string, spec: BGPPeerSpec, labels: Labels = {}): K
 
 export function bgpFilter(name: string, spec: BGPFilterSpec): Kinds['BGPFilter'] {
   return resource('BGPFilter', name, spec);
+}
+
+export function felixConfiguration(spec: FelixConfigurationSpec, name = 'default'): Kinds['FelixConfiguration'] {
+  return resource('FelixConfiguration', name, spec);
 }
 
 export function peerOptions(name: string, spec: PeerOptionsSpec): Kinds['PeerOptions'] {

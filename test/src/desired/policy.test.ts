@@ -26,7 +26,7 @@ function peer(name: string, view: Partial<ClusterView> = {}, sighting?: SpeakerI
     node: 'w1',
     ownBlocks,
     ownAddresses: [],
-    password: () => undefined,
+    password: () => ({ problem: 'nobody knows it' }),
     ...(sighting && { sighting }),
   });
   return wish!.peers.find((each) => each.name === name)!;
@@ -278,7 +278,7 @@ describe('BGPFilters', () => {
       node: 'w1',
       ownBlocks,
       ownAddresses: [],
-      password: () => undefined,
+      password: () => ({ problem: 'nobody knows it' }),
     });
     expect(troubles).toMatchObject([{ kind: 'BGPFilter', name: 'only-pods' }]);
   });
@@ -305,7 +305,7 @@ describe('requirePolicy (RFC 8212)', () => {
 describe('policies of peers that are alike', () => {
   const wishOf = (names: readonly string[], view: Partial<ClusterView>): (PeerWish | undefined)[] => {
     const base = { nodes, pools, bgpConfigurations: [], peers: [tor], filters: [], peerOptions: [], reservations: [] };
-    const input = { node: 'w1', ownBlocks, ownAddresses: [], password: () => undefined };
+    const input = { node: 'w1', ownBlocks, ownAddresses: [], password: () => ({ problem: 'nobody knows it' }) };
     const { wish } = desiredSpeaker({ ...input, view: { ...base, ...view } });
     return names.map((name) => wish!.peers.find((each) => each.name === name));
   };

@@ -17,6 +17,7 @@ import {
   bgpConfiguration,
   bgpFilter,
   bgpPeer,
+  felixConfiguration,
   ipamConfig,
   node,
   peerOptions,
@@ -159,6 +160,22 @@ describe('reachableBy', () => {
   });
 });
 
+describe('the priority of routes', () => {
+  const spec = { ipv4NormalRoutePriority: 512, ipv6NormalRoutePriority: 700 };
+  const other = { ...view, bgpConfigurations: [bgpConfiguration(spec)] };
+  it('is the metric of blackholes and of what BGP brings, by family, and not that of pods', () => {
+    const input = {
+      ...{ view: other, ownBlocks: prefixes('10.82.0.64/26', 'fd82::40/122'), attachments: [pod] },
+      best: [learned('10.82.7.0/26', '10.0.0.12'), learned('fd82:7::/122', 'fd00::12')],
+    };
+    const metrics = Object.fromEntries(routes(input).map(({ prefix, metric }) => [prefix, metric]));
+    expect(metrics).toEqual({
+      ...{ '10.82.0.65/32': 0, 'fd82::41/128': 0 },
+      ...{ '10.82.0.64/26': 512, 'fd82::40/122': 700, '10.82.7.0/26': 512, 'fd82:7::/122': 700 },
+    });
+  });
+});
+
 describe('a set of prefixes', () => {
   it('knows the longest one around another', () => {
     const set = prefixSet(prefixes('10.0.0.0/8', '10.1.0.0/16', 'fd00::/8'));
@@ -179,6 +196,7 @@ describe('the view', () => {
       filters: [bgpFilter('f', {})],
       peerOptions: [peerOptions('o', {})],
       reservations: [reservation('r', '10.0.0.0/32')],
+      felixConfigurations: [felixConfiguration({})],
       ipamConfig: ipamConfig({}),
     };
     const read = await readView(createMemoryStore(...Object.values(all).flat()));
