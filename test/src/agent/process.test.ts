@@ -197,7 +197,7 @@ describe('manxd --check', () => {
     expect(stderr).toMatch(/pools\.yaml:4 +IPPool b +spec\.blocksize: unknown field \(did you mean blockSize\?\)/);
   });
 
-  test.for(['with-bird', 'route-server', 'announce-only', 'unnumbered', 'node'])(
+  test.for(['with-bird', 'route-server', 'announce-only', 'unnumbered', 'node', 'kubernetes'])(
     'accepts the example %s',
     async (name) => {
       const folder = new URL(`../../../deploy/examples/${name}`, import.meta.url).pathname;
