@@ -78,6 +78,7 @@ function unreachable(socketPath: string, cause: NodeJS.ErrnoException): CliError
     `no agent answers on ${socketPath} (${words[cause.code ?? ''] ?? cause.message})`,
     'on this host:   systemctl status manxd, or manxd --check /etc/manx',
     'elsewhere:      manxctl --run DIR names the run directory of the agent that is meant',
+    'another node:   manxctl --kubeconfig FILE --node NAME node status',
   ]);
 }
 

@@ -107,7 +107,7 @@ const clusterColumns: Pick<AllColumns, ClusterKind> = {
   ClusterInformation: [
     { head: 'CLUSTERGUID', cell: ({ spec }) => spec.clusterGUID ?? UNSET },
     { head: 'CLUSTERTYPE', cell: ({ spec }) => spec.clusterType ?? UNSET },
-    { head: 'CALICOVERSION', cell: ({ spec }) => spec.calicoVersion ?? UNSET },
+    { head: 'CALICOVERSION', cell: ({ spec }) => spec.calicoVersion ?? '' },
     { head: 'DATASTOREREADY', cell: ({ spec }) => String(spec.datastoreReady ?? UNSET) },
   ],
   KubeControllersConfiguration: [],

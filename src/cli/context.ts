@@ -12,6 +12,8 @@ export interface Context {
   /** Prints a value as JSON or YAML where that was wished, else the lines of `render`. */
   show(value: unknown, render: (view: { wide: boolean; paint: Paint }) => readonly string[]): void;
   print(lines: readonly string[]): void;
+  /** Beside what was asked for: on standard error. */
+  warn(lines: readonly string[]): void;
   /** The command succeeded and what it shows is not good: exit code 1. */
   degraded(): void;
 }

@@ -4,6 +4,8 @@ import { ApiError } from './client.ts';
 import { CliError, exitCodes } from './exit.ts';
 import { formatProblems } from '../store/problems.ts';
 import { type Problem, StoreError } from '../store/port.ts';
+import { IpamError } from '../ipam/error.ts';
+import { KubeError } from '../kube/port.ts';
 import { createProgram } from './program.ts';
 
 // `manxctl bgp routes | head`: the reader has enough, and that is no failure.
@@ -28,9 +30,18 @@ function report(error: unknown): number {
   }
   if (error instanceof ApiError || error instanceof StoreError) {
     say([error.message], error.problems);
-    return exitCodes.degraded;
+    return error instanceof StoreError ? endingOf(error) : exitCodes.degraded;
+  }
+  if (error instanceof KubeError || error instanceof IpamError) {
+    say([error.message], []);
+    return endingOf(error);
   }
   throw error;
+}
+
+/** An API server that does not answer is like an agent that does not. */
+function endingOf({ code }: { readonly code: string }): number {
+  return code === 'unavailable' ? exitCodes.unreachable : exitCodes.degraded;
 }
 
 function say([headline = '', ...details]: readonly string[], problems: readonly Problem[]): void {

@@ -1,6 +1,6 @@
 // The commands of manxctl and their options, as --help lists them. What each does is in commands/.
 import { Command, Option } from 'commander';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { formatJson } from '../resources/json.ts';
 import { formatYaml } from '../resources/yaml.ts';
 import { version } from '../version.ts';
@@ -11,7 +11,10 @@ import { applyFiles } from './commands/apply.ts';
 import { deleteResources } from './commands/delete.ts';
 import { fibRoutes } from './commands/fib-routes.ts';
 import { getResources } from './commands/get.ts';
-import { ipamCheck, ipamShow } from './commands/ipam-show.ts';
+import { ipamCheck } from './commands/ipam-check.ts';
+import { ipamShow } from './commands/ipam-show.ts';
+import { type ConfigureOptions, type ReleaseOptions, ipamConfigure, ipamRelease } from './commands/ipam-store.ts';
+import { type LabelOptions, labelResource } from './commands/label.ts';
 import { nodeCleanup } from './commands/node-cleanup.ts';
 import { nodeStatus } from './commands/node-status.ts';
 import { showVersion } from './commands/version.ts';
@@ -20,6 +23,7 @@ import type { Context, OutputFormat } from './context.ts';
 import { exitCodes } from './exit.ts';
 import { paintFor } from './paint.ts';
 import { type ResourceAccess, openResources } from './resource-access.ts';
+import { type Choice, type OpenTarget, openStore, openTarget } from './target.ts';
 
 /** Options of the whole program: they may stand before or behind the command. */
 interface GlobalOptions {
@@ -28,24 +32,43 @@ interface GlobalOptions {
   readonly socket?: string;
   readonly config?: string;
   readonly datastore?: string;
+  readonly kubeconfig?: string;
+  readonly datastoreType?: 'kubernetes' | 'file';
+  readonly node?: string;
+  readonly inPod?: string;
 }
 
+/** kubectl runs `kubectl-manx` for `kubectl manx`: whoever calls us so means the cluster. */
+const PLUGIN = 'kubectl-manx';
+
 export function createProgram(): Command {
-  const program = new Command('manxctl')
-    .description('Shows and changes what the routing agent of this node does.')
+  const program = new Command(isPlugin() ? 'kubectl manx' : 'manxctl')
+    .description('Shows and changes what routing agents do: that of this node, or those of a cluster.')
     .version(`manxctl ${version}`)
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['wide', 'json', 'yaml']))
     .addOption(new Option('--run <dir>', 'run directory of the agent').env('MANX_RUN').default('/run/manx'))
     .option('--socket <path>', 'its API socket (default: agent.sock in the run directory)')
     .option('--config <dir>', 'configuration folder to work on when no agent answers (get, create, apply, delete)')
     .option('--datastore <dir>', 'datastore folder beside --config')
+    .addOption(new Option('--kubeconfig <file>', 'the cluster to work on, instead of an agent').env('KUBECONFIG'))
+    .addOption(
+      new Option('--datastore-type <type>', 'kubernetes: a cluster, as with --kubeconfig')
+        .choices(['kubernetes', 'file'])
+        .env('DATASTORE_TYPE'),
+    )
+    .option('--node <name>', 'the node that is meant (node status)')
+    .addOption(new Option('--in-pod <address>').env('KUBERNETES_SERVICE_HOST').hideHelp())
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'manxctl: ')) })
     .showHelpAfterError('  manxctl --help lists what there is')
     .exitOverride()
-    .addHelpText('after', '\nExit codes: 0 good, 1 degraded or refused, 2 wrong usage, 3 no agent answers.');
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 good, 1 degraded or refused, 2 wrong usage, 3 no agent or API server answers.',
+    );
   addNodeCommands(program);
   addResourceCommands(program);
+  addLabelCommand(program);
   addIpamCommands(program);
   addBgpCommands(program);
   addFibCommands(program);
@@ -60,8 +83,10 @@ function addNodeCommands(program: Command): void {
   const node = group(program, 'node', 'this node');
   node
     .command('status')
-    .description('how this node does, and why if not well')
-    .action(act((context) => nodeStatus(context)));
+    .description('how a node does, and why if not well; on a cluster: all of them, or that of --node')
+    .action(
+      act((context, command) => nodeStatus(context, target(command), command.optsWithGlobals<GlobalOptions>().node)),
+    );
   node
     .command('cleanup')
     .description("uninstall: remove Manx's routes from the kernel")
@@ -73,12 +98,13 @@ function addResourceCommands(program: Command): void {
   program
     .command('get')
     .description('show resources')
-    .argument('<kind>', 'node, ippool, bgppeer, bgpconfig, bgpfilter, ipreservation, peeroptions, ipamconfig, …')
+    .argument('<kind>', 'node, ippool, bgppeer, bgpconfig, bgpfilter, ipreservation, peeroptions, …; or KIND/NAME...')
     .argument('[name...]')
     .action(act((context, command) => getResources(context, access(command), command.args)));
   for (const [verb, description] of [
     ['apply', 'create resources, or change those that are there'],
     ['create', 'create resources; those that are there stay as they are'],
+    ['replace', 'change resources that are there'],
   ] as const) {
     program
       .command(verb)
@@ -100,12 +126,45 @@ function addResourceCommands(program: Command): void {
     .action(act((context, command) => deleteResources(context, access(command), command.args, command.opts())));
 }
 
+function addLabelCommand(program: Command): void {
+  program
+    .command('label')
+    .description('set labels of a resource (nodes among them), or remove them')
+    .argument('<kind>', 'KIND NAME, or KIND/NAME')
+    .argument('<words...>', 'KEY=VALUE, or KEY- to remove it')
+    .option('--overwrite', 'also where the label has another value')
+    .option('--remove', 'the words are KEYs, to be removed')
+    .action(
+      act((context, command) => labelResource(context, access(command), command.args, command.opts<LabelOptions>())),
+    );
+}
+
 function addIpamCommands(program: Command): void {
   const ipam = group(program, 'ipam', 'addresses');
   ipam
     .command('check')
-    .description("what is wrong in IPAM's data")
-    .action(act((context) => ipamCheck(context)));
+    .description("what is wrong in IPAM's data; on a cluster compared with its pods")
+    .option('--show-all-ips', 'every address, and who has it')
+    .option('--show-problem-ips', 'addresses with which something is wrong')
+    .action(act((context, command) => ipamCheck(context, target(command), command.opts())));
+  ipam
+    .command('release')
+    .description('give an address back that nobody has any more')
+    .requiredOption('--ip <address...>', 'one or several')
+    .option('--force', 'also one that a pod has')
+    .action(
+      act((context, command) =>
+        ipamRelease(context, () => openStore(choiceOf(command)), command.opts<ReleaseOptions>()),
+      ),
+    );
+  ipam
+    .command('configure')
+    .description('how addresses are given')
+    .addOption(
+      new Option('--strictaffinity <bool>', 'whether a node uses its own blocks alone').choices(['true', 'false']),
+    )
+    .option('--max-blocks-per-host <n>', 'how many blocks a node may have; 0: as many as Calico lets it (20)')
+    .action(act((context, command) => ipamConfigure(context, access(command), command.opts<ConfigureOptions>())));
   ipam
     .command('show')
     .description('how many addresses are in use')
@@ -113,7 +172,7 @@ function addIpamCommands(program: Command): void {
     .option('--show-borrowed', 'only addresses that lie in a block of another node')
     .option('--show-configuration', 'how addresses are given')
     .option('--ip <address>', 'who has this address')
-    .action(act((context, command) => ipamShow(context, command.opts())));
+    .action(act((context, command) => ipamShow(context, target(command), command.opts())));
 }
 
 function addBgpCommands(program: Command): void {
@@ -169,8 +228,30 @@ function group(program: Command, name: string, description: string): Command {
 }
 
 function access(command: Command): () => Promise<ResourceAccess & AsyncDisposable> {
-  const { config, datastore, ...options } = command.optsWithGlobals<GlobalOptions>();
-  return () => openResources(connectApi(socketOf(options)), config, datastore);
+  return () => openResources(target(command));
+}
+
+function target(command: Command): OpenTarget {
+  const api = connectApi(socketOf(command.optsWithGlobals<GlobalOptions>()));
+  return () => openTarget(api, choiceOf(command));
+}
+
+function choiceOf(command: Command): Choice {
+  const { config, datastore, kubeconfig, datastoreType, node, inPod } = command.optsWithGlobals<GlobalOptions>();
+  const isWished = command.getOptionValueSourceWithGlobals('kubeconfig') === 'cli';
+  return {
+    ...(config !== undefined && { config }),
+    ...(datastore !== undefined && { datastore }),
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    inPod: inPod !== undefined,
+    // The agent here knows this node alone.
+    cluster:
+      isWished || isPlugin() || datastoreType === 'kubernetes' || (node !== undefined && kubeconfig !== undefined),
+  };
+}
+
+function isPlugin(): boolean {
+  return basename(process.argv[1] ?? '') === PLUGIN;
 }
 
 function socketOf({ socket, run }: Pick<GlobalOptions, 'socket' | 'run'>): string {
@@ -196,6 +277,7 @@ function createContext(options: GlobalOptions): Context {
     paint,
     now: () => Date.now(),
     print,
+    warn: (lines) => console.error(`manxctl: ${lines.join('\n')}`),
     show: (value, render) => {
       if (format === 'json') process.stdout.write(`${formatJson(value, 2)}\n`);
       else if (format === 'yaml') process.stdout.write(`${formatYaml(value).trimEnd()}\n`);

@@ -1,14 +1,15 @@
-// Resources as manxctl works on them: through the agent, or, where none answers and --config names a folder, in the
-// folder itself.
-import { type AnyResource, type Documents, createDocuments } from '../documents.ts';
+// Resources as manxctl works on them: through the agent, or in the datastore itself.
+import { type AnyResource, createDocuments } from '../documents.ts';
 import { formatJson, parseJson } from '../resources/json.ts';
 import { parseResource } from '../resources/parse.ts';
 import { toDocument } from '../resources/print.ts';
 import type { Kind } from '../resources/types.ts';
-import { openFileStore } from '../store/file.ts';
-import { StoreError } from '../store/port.ts';
+import { type Problem, type Store, StoreError } from '../store/port.ts';
 import { type Api, ApiError } from './client.ts';
 import { CliError } from './exit.ts';
+import type { OpenTarget } from './target.ts';
+
+export type Verb = 'apply' | 'create' | 'replace';
 
 export interface ResourceAccess {
   list(kind: Kind): Promise<readonly AnyResource[]>;
@@ -16,22 +17,15 @@ export interface ResourceAccess {
   write(resource: AnyResource, verb: 'apply' | 'create'): Promise<'created' | 'configured'>;
   /** False when it was not there. */
   remove(kind: Kind, name: string): Promise<boolean>;
+  /** What is wrong in the datastore, where that is read by ourselves: those resources are not in force, or not shown. */
+  problems(): readonly Problem[];
 }
 
-/** @throws CliError when nobody answers and no folder is named */
-export async function openResources(
-  api: Api,
-  config: string | undefined,
-  datastore: string | undefined,
-): Promise<ResourceAccess & AsyncDisposable> {
-  const away = await api.get('/v1/version').then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (away === undefined) return { ...throughAgent(api), [Symbol.asyncDispose]: async () => undefined };
-  if (config === undefined || !(away instanceof CliError)) throw away;
-  const store = await openFileStore({ config, datastore: datastore ?? `${config}/datastore` });
-  return { ...inFolder(createDocuments(store)), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+/** @throws CliError when there is nothing to work on */
+export async function openResources(open: OpenTarget): Promise<ResourceAccess & AsyncDisposable> {
+  const target = await open();
+  const access = target.at === 'agent' ? throughAgent(target.api) : inStore(target.store);
+  return { ...access, [Symbol.asyncDispose]: () => target[Symbol.asyncDispose]() };
 }
 
 function throughAgent(api: Api): ResourceAccess {
@@ -53,10 +47,12 @@ function throughAgent(api: Api): ResourceAccess {
         await api.send('DELETE', path(kind, name));
         return true;
       })) ?? false,
+    problems: () => [],
   };
 }
 
-function inFolder(documents: Documents): ResourceAccess {
+function inStore(store: Store): ResourceAccess {
+  const documents = createDocuments(store);
   return {
     list: (kind) => documents.list(kind),
     get: (kind, name) => documents.get(kind, name),
@@ -66,6 +62,7 @@ function inFolder(documents: Documents): ResourceAccess {
         await documents.remove(kind, name);
         return true;
       })) ?? false,
+    problems: () => store.status().problems,
   };
 }
 

@@ -1,6 +1,6 @@
 // The table of sessions, shared by `node status` and `bgp peers`. Pure.
 import { familyOf } from '#ip';
-import type { FamilyStatus, PeerStatus } from '../../bgp/status.ts';
+import type { FamilyStatus, PeerStatus, SessionError } from '../../bgp/status.ts';
 import { addressText, endpointText } from '../agent/status.ts';
 import { familyText } from '../api/views.ts';
 import { agoText, countText, durationText } from '../text.ts';
@@ -14,7 +14,15 @@ export interface View {
 }
 
 /** What a row needs of a session. */
-export type SessionRow = Omit<PeerStatus, 'capabilities'>;
+export interface SessionRow extends Pick<
+  PeerStatus,
+  'name' | 'kind' | 'address' | 'interface' | 'asn' | 'state' | 'since' | 'reason' | 'flaps'
+> {
+  readonly local?: PeerStatus['local'] | undefined;
+  readonly remote?: PeerStatus['remote'] | undefined;
+  readonly families: readonly Pick<FamilyStatus, 'family' | 'negotiated' | 'stale' | (typeof counters)[number]>[];
+  readonly errors: readonly Pick<SessionError, 'at' | 'text'>[];
+}
 
 /** Families of one session share its row: their counts are added up; -o wide has them apart. */
 export function sessionTable(all: readonly SessionRow[], family: 4 | 6, view: View): string[] {
@@ -67,7 +75,7 @@ function peerText(peer: SessionRow): string {
 
 /** A session that is down has counts only while paths of before are kept for it. */
 function counted(peer: SessionRow, counter: (typeof counters)[number]): string {
-  const shown = (family: FamilyStatus): boolean =>
+  const shown = (family: SessionRow['families'][number]): boolean =>
     peer.state === 'Established' ? family.negotiated : family.stale > 0;
   const families = peer.families.filter(shown);
   return families.length === 0 ? NOTHING : String(families.reduce((sum, family) => sum + family[counter], 0));

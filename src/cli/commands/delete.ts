@@ -3,7 +3,8 @@ import type { Kind } from '../../resources/types.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../exit.ts';
 import { requireResources } from './apply.ts';
-import { type Open, requireKind } from './get.ts';
+import { namedIn } from '../words.ts';
+import type { Open } from './get.ts';
 
 export interface DeleteOptions {
   readonly filename?: readonly string[];
@@ -27,8 +28,8 @@ export async function deleteResources(
 }
 
 async function targetsOf(words: readonly string[], files: readonly string[]): Promise<{ kind: Kind; name: string }[]> {
-  const [kindWord, ...names] = words;
-  const named = kindWord === undefined ? [] : names.map((name) => ({ kind: requireKind(kindWord), name }));
+  const named =
+    words.length === 0 ? [] : [...namedIn(words)].flatMap(([kind, names]) => names.map((name) => ({ kind, name })));
   const described = files.length === 0 ? [] : await requireResources(files);
   const targets = [...named, ...described.map(({ kind, metadata }) => ({ kind, name: metadata.name }))];
   if (targets.length === 0) throw new CliError('usage', ['delete what? KIND NAME..., or -f FILE']);

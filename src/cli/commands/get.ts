@@ -1,31 +1,49 @@
-// `manxctl get KIND [NAME...]`: resources as a table, or as the YAML that could be applied again.
+// `manxctl get KIND [NAME...]` and `get KIND/NAME...`: resources as tables, or as the YAML that could be applied again.
 import { type AnyResource, listDocument } from '../../documents.ts';
-import { kinds, readKind } from '../../kinds.ts';
 import { toDocument } from '../../resources/print.ts';
 import type { Kind, Kinds } from '../../resources/types.ts';
 import { resourceTable } from '../columns.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../exit.ts';
 import type { ResourceAccess } from '../resource-access.ts';
+import { formatProblems } from '../../store/problems.ts';
+import { namedIn } from '../words.ts';
 
 export type Open = () => Promise<ResourceAccess & AsyncDisposable>;
 
+interface Found {
+  readonly kind: Kind;
+  readonly resources: readonly AnyResource[];
+  /** It was asked for by its name, and for nothing else. */
+  readonly alone: boolean;
+}
+
 export async function getResources(context: Context, open: Open, words: readonly string[]): Promise<void> {
-  const [kindWord = '', ...names] = words;
-  const kind = requireKind(kindWord);
+  const named = namedIn(words);
   await using access = await open();
-  const resources = names.length === 0 ? await access.list(kind) : await byName(access, kind, names);
-  const lone = names.length === 1 ? resources[0] : undefined;
-  const surroundings = { defaultAsn: kind === 'Node' ? await defaultAsn(access) : 0 };
-  context.show(lone === undefined ? listDocument(kind, resources) : toDocument(lone), ({ wide }) =>
-    resourceTable(kind, resources as readonly Kinds[Kind][], wide, surroundings),
+  const found: Found[] = [];
+  for (const [kind, names] of named) {
+    const resources = names.length === 0 ? await access.list(kind) : await byName(access, kind, names);
+    found.push({ kind, resources, alone: named.size === 1 && names.length === 1 });
+  }
+  const problems = access.problems();
+  if (problems.length > 0) context.warn(['not all of the configuration is in force:', formatProblems(problems)]);
+  const surroundings = { defaultAsn: named.has('Node') ? await defaultAsn(access) : 0 };
+  context.show(documentOf(found), ({ wide }) =>
+    found.flatMap(({ kind, resources }, i) => [
+      ...(i === 0 ? [] : ['']),
+      ...resourceTable(kind, resources as readonly Kinds[Kind][], wide, surroundings),
+    ]),
   );
 }
 
-export function requireKind(word: string): Kind {
-  const kind = readKind(word);
-  if (kind === undefined) throw new CliError('usage', [`there is no kind ${word}`, `there are ${kinds.join(', ')}`]);
-  return kind;
+function documentOf(found: readonly Found[]): unknown {
+  const [first] = found;
+  if (first === undefined || found.length > 1) {
+    const items = found.flatMap(({ resources }) => resources.map(toDocument));
+    return { apiVersion: 'v1', items, kind: 'List', metadata: {} };
+  }
+  return first.alone ? toDocument(first.resources[0]!) : listDocument(first.kind, first.resources);
 }
 
 async function byName(access: ResourceAccess, kind: Kind, names: readonly string[]): Promise<readonly AnyResource[]> {

@@ -1,11 +1,18 @@
-// `manxctl ipam show`: how many addresses are in use, in calicoctl's boxes, with IPv6 pools counted right. `ipam check`:
-// what is wrong in IPAM's data.
-import { readAddress } from '#ip';
-import type { AddressUsage, Borrowed, Configuration, Counts, Finding, IpamUsage } from '../../ipam/index.ts';
+// `manxctl ipam show`: how many addresses are in use, in calicoctl's boxes, with IPv6 pools counted right.
+import { type Address, readAddress } from '#ip';
+import {
+  type AddressUsage,
+  type Borrowed,
+  type Configuration,
+  type Counts,
+  type IpamUsage,
+  createIpam,
+} from '../../ipam/index.ts';
 import { countText } from '../../text.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../exit.ts';
 import { type Column, box } from '../table.ts';
+import type { OpenTarget, Target } from '../target.ts';
 
 export interface IpamShowOptions {
   readonly showBlocks?: true;
@@ -14,9 +21,14 @@ export interface IpamShowOptions {
   readonly ip?: string;
 }
 
-export async function ipamShow(context: Context, options: IpamShowOptions): Promise<void> {
-  if (options.ip !== undefined) return showAddress(context, options.ip);
-  const usage = readUsage(await context.api.getText('/v1/ipam'));
+export async function ipamShow(context: Context, open: OpenTarget, options: IpamShowOptions): Promise<void> {
+  const address = options.ip === undefined ? undefined : requireAddress(options.ip);
+  await using target = await open();
+  if (address !== undefined) await showAddress(context, target, address);
+  else show(context, await usageAt(target), options);
+}
+
+function show(context: Context, usage: IpamUsage, options: IpamShowOptions): void {
   if (options.showBorrowed) context.show(usage.borrowed, () => renderBorrowed(usage.borrowed));
   else if (options.showConfiguration) context.show(usage.configuration, () => renderConfiguration(usage.configuration));
   else context.show(usage, () => renderUsage(usage, options.showBlocks ?? false));
@@ -31,20 +43,23 @@ export function readUsage(text: string): IpamUsage {
   ) as IpamUsage;
 }
 
-async function showAddress(context: Context, text: string): Promise<void> {
-  const address = readAddress(text);
-  if (address === undefined) throw new CliError('usage', [`${JSON.stringify(text)} is not an address`]);
-  const usage = await context.api.get<AddressUsage>(`/v1/ipam/addresses/${encodeURIComponent(address)}`);
-  context.show(usage, () => renderAddress(usage));
+async function usageAt(target: Target): Promise<IpamUsage> {
+  if (target.at === 'agent') return readUsage(await target.api.getText('/v1/ipam'));
+  return createIpam({ store: target.store, node: '' }).usage();
 }
 
-export async function ipamCheck(context: Context): Promise<void> {
-  const findings = await context.api.get<readonly Finding[]>('/v1/ipam/check');
-  context.show(findings, () => [
-    ...findings.map(({ kind, message }) => `${kind}: ${message}`),
-    findings.length === 0 ? 'No problems found.' : `${countText(findings.length, 'problem')} found.`,
-  ]);
-  if (findings.length > 0) context.degraded();
+function requireAddress(text: string): Address {
+  const address = readAddress(text);
+  if (address === undefined) throw new CliError('usage', [`${JSON.stringify(text)} is not an address`]);
+  return address;
+}
+
+async function showAddress(context: Context, target: Target, address: Address): Promise<void> {
+  const usage =
+    target.at === 'agent'
+      ? await target.api.get<AddressUsage>(`/v1/ipam/addresses/${encodeURIComponent(address)}`)
+      : await createIpam({ store: target.store, node: '' }).lookUp(address);
+  context.show(usage, () => renderAddress(usage));
 }
 
 interface Grouping extends Counts {

@@ -5,10 +5,27 @@ import type { Problem, StoreStatus } from '../../store/port.ts';
 import { formatProblems } from '../../store/problems.ts';
 import { agoText, countText, durationText } from '../../text.ts';
 import type { Context } from '../context.ts';
+import { CliError } from '../exit.ts';
 import { type View, sessionTable } from '../sessions.ts';
+import type { OpenTarget } from '../target.ts';
+import { allNodesRouting, nodeRoutingStatus } from './node-routing.ts';
 
-export async function nodeStatus(context: Context): Promise<void> {
-  const status = await context.api.get<AgentStatus>('/v1/status');
+/** Of this node from its agent; of another one, or on a cluster, from what its agent has told the cluster. */
+export async function nodeStatus(context: Context, open: OpenTarget, node: string | undefined): Promise<void> {
+  await using target = await open();
+  if (target.at === 'folder') throw new CliError('usage', ['a folder does not say how a node does: an agent does']);
+  if (target.at === 'cluster') {
+    const { client } = target.kube;
+    await (node === undefined ? allNodesRouting(context, client) : nodeRoutingStatus(context, client, node));
+    return;
+  }
+  const status = await target.api.get<AgentStatus>('/v1/status');
+  if (node !== undefined && node !== status.node) {
+    throw new CliError('usage', [
+      `the agent that answers here is that of ${status.node}`,
+      `how ${node} does is in the cluster:  manxctl --kubeconfig FILE --node ${node} node status`,
+    ]);
+  }
   context.show(status, (view) => renderNodeStatus(status, { now: context.now(), ...view }));
   if (status.health.state === 'degraded') context.degraded();
 }

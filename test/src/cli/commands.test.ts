@@ -77,7 +77,7 @@ describe('manxctl beside an agent', () => {
   test('bgp routes PREFIX says why, and who hears of it', async () => {
     const { stdout } = await manxctl('bgp routes 203.0.113.0/24');
     expect(stdout.split('\n')[0]).toBe('203.0.113.0/24  1 path, best from two');
-    expect(stdout).toContain('announced to:  nobody; not to two (it is the source)');
+    expect(stdout).toContain('announced to:  nobody\nnot to:        two (it is the source)\n');
   });
 
   test('bgp routes has one line a path', async () => {
