@@ -1,6 +1,7 @@
 // The screens, line by line.
 import { parseAddress, parsePrefix } from '../../../src/ip/index.ts';
 import { describe, expect, test } from 'vitest';
+import type { AgentStatus } from '../../../src/agent/status.ts';
 import { renderPeer } from '../../../src/cli/commands/bgp-peer.ts';
 import { renderPeers } from '../../../src/cli/commands/bgp-peers.ts';
 import { renderRoute, renderRoutes } from '../../../src/cli/commands/bgp-routes.ts';
@@ -9,6 +10,22 @@ import { renderNodeStatus } from '../../../src/cli/commands/node-status.ts';
 import { family, hour, minute, now, path, peer, peers, second, status, view } from './samples.ts';
 
 const text = (lines: readonly string[]): string => `\n${lines.join('\n')}\n`;
+
+describe('how a node came to its address', () => {
+  const shown = (...addresses: NonNullable<AgentStatus['addresses']>): string[] =>
+    renderNodeStatus({ ...status, addresses }, view).filter((line) => /^ {2}IPv[46] /.test(line));
+  test('stands above pods and kernel: where it is, by which method, or why there is none', () => {
+    expect(
+      shown(
+        { family: 4, address: '10.250.1.11/24', interface: 'eth0', how: 'first-found of 2 addresses' },
+        { family: 6, how: 'not found', problem: 'first-found: no IPv6 address fits (looked at lo, eth0)' },
+      ),
+    ).toEqual([
+      '  IPv4     10.250.1.11/24 on eth0 (first-found of 2 addresses)',
+      '  IPv6     none (not found): first-found: no IPv6 address fits (looked at lo, eth0)',
+    ]);
+  });
+});
 
 describe('manxctl node status', () => {
   test('answers first how the node does, then shows pods, kernel, store and every session', () => {

@@ -81,6 +81,35 @@ describe('what is wrong', () => {
   });
 });
 
+describe('the kinds that concern the cluster as a whole', () => {
+  test('keep what Calico has there and we do not know, and read what is about routing', () => {
+    const spec = { bpfLogLevel: 'Debug', routeTableRanges: [{ min: 1, max: 250 }], natPortRange: '1024:65535' };
+    expect(parse('FelixConfiguration', spec, 'default').resource!.spec).toEqual(spec);
+    expect(parse('ClusterInformation', { later: 1 }, 'default').resource!.spec).toEqual({ later: 1 });
+    expect(parse('KubeControllersConfiguration', {}, 'default').resource!.spec).toEqual({ controllers: {} });
+  });
+  test.each<[Kind, object, string, string]>([
+    [
+      'FelixConfiguration',
+      { natPortRange: '9:1' },
+      'default',
+      'spec.natPortRange: "9:1" is not a range of ports (as in "1024:65535")',
+    ],
+    [
+      'FelixConfiguration',
+      { vxlanVNI: 2 ** 24 },
+      'node.a',
+      'spec.vxlanVNI: 16777216 is not a whole number from 0 to 16777215',
+    ],
+    ['FelixConfiguration', {}, 'other', 'metadata.name: "other" is neither default nor node.<name of a node>'],
+    ['ClusterInformation', {}, 'other', 'metadata.name: "other" is not default, and there is only that one'],
+    ['CalicoNodeStatus', {}, 'a', 'spec.node: is missing'],
+    ['CalicoNodeStatus', { node: 'a', classes: ['FIB'] }, 'a', 'spec.classes[0]: "FIB" is not Agent, BGP or Routes'],
+  ])('%s %j %s: %s', (kind, spec, name, problem) => {
+    expect(problemsOf(kind, spec, name)).toEqual([problem]);
+  });
+});
+
 describe('what surrounds a spec', () => {
   const pool = {
     apiVersion: 'projectcalico.org/v3',
