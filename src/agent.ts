@@ -7,6 +7,7 @@ import type { AddressFamily } from '../bgp/message.ts';
 import { startDiscovery } from '../fib/neighbours/index.ts';
 import { type Cluster, joinCluster } from './agent/cluster.ts';
 import { assess } from './agent/health.ts';
+import { type ClusterStatus, openClusterStatus, tellingExhaustion } from './agent/cluster-status.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
 import { lockFolders } from './agent/lock.ts';
 import type { Loop } from './agent/loop.ts';
@@ -24,7 +25,8 @@ import { serveApi } from './api/server.ts';
 import type { AgentConfig } from './config.ts';
 import { createDocuments } from './documents.ts';
 import { type Ipam, createIpam, fileJournal } from './ipam/index.ts';
-import { openKube } from './kube/index.ts';
+import { type Kube, openKube } from './kube/index.ts';
+import { type Lease, standForLease } from './kube/lease.ts';
 import type { Log } from './log.ts';
 import { type NftTable, openNft } from './nft/index.ts';
 import type { Store } from './store/port.ts';
@@ -46,7 +48,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const { node: name, ...settings } = config; // the name is in every line
   log.info({ ...settings, version }, 'manxd starts');
   const continuity = await markRun(config.state);
-  const parts: Underway = {};
+  const parts: Underway & { told?: ClusterStatus | undefined } = {};
   const milestones = new Milestones(config, parts);
   const probes = stack.use(openProbes(config.health, { underway: parts, milestones, log }));
 
@@ -63,6 +65,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   // What needs the API server hangs on this one value; without it, everything is on this host.
   const kube = config.kubernetes && stack.use(await openKube(config.kubernetes));
   const store = stack.use(await openStore(config, kube));
+  const lease = kube && stack.use(standForChores(kube, name, () => parts.router?.view?.nodes.length ?? 1, log));
   parts.store = store;
   const cluster = store.status().kind === 'kubernetes' ? stack.use(joinCluster(config, store, log)) : undefined;
   await cluster?.settle();
@@ -77,7 +80,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const pods = config.cni
     ? stack.use(
         openPods({
-          ...{ config, store, ipam, log },
+          ...{ config, store, log },
+          ipam: tellingExhaustion(ipam, (event) => parts.told?.tell(event)),
           onChange: () => parts.router?.look(),
           mtu: () => nodeMtu(node()?.spec),
           podHalf: await podHalf(config),
@@ -91,17 +95,40 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   // As Calico looks for them: in the namespace that we run in.
   const secrets = kube && stack.use(new Secrets({ ...kube, onChange: () => parts.router?.look() }));
   const links = { kernel, nft, discovery, attachments, secrets };
-  const router = stack.use(new Router({ config, store, ipam, log, restart, ...links }));
+  const onNews = (): void => parts.told?.look();
+  const router = stack.use(new Router({ config, store, ipam, log, restart, onNews, ...links }));
   parts.router = router;
   await router.settle();
 
-  const source = { config, store, cluster, ipam, kernel, nft, pods, router, probes, startedAt };
+  const told =
+    kube &&
+    lease &&
+    stack.use(
+      openClusterStatus({
+        ...{ kube, lease, node: name, log },
+        status: () => agentStatus(source),
+        routes: () => kernel?.reconciler.routes(),
+        view: () => router.view,
+        isInPlace: () => milestones.inPlace,
+      }),
+    );
+  parts.told = told;
+  const source: Parts = { config, told, store, cluster, ipam, kernel, nft, pods, router, probes, startedAt };
   await pods?.serve();
   parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
   log.info('ready');
   const kept = stack.move();
   return { look: () => router.look(), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** One Lease for all that one agent does for the whole cluster. */
+function standForChores({ client, namespace }: Kube, node: string, candidates: () => number, log: Log): Lease {
+  return standForLease({
+    ...{ client, namespace, candidates, name: 'manx', identity: node },
+    changed: (held) => log.info({ held }, 'what one agent does for the cluster'),
+    failed: (error) => log.debug({ error }, 'the Lease cannot be asked for'),
+  });
 }
 
 async function podHalf({ podHalf: wish }: AgentConfig): Promise<'agent' | 'plugin'> {
@@ -129,6 +156,8 @@ interface Parts {
   readonly pods: Pods | undefined;
   readonly router: Router;
   readonly probes: { readonly loops: readonly Loop[] };
+  /** Absent where there is no cluster to tell. */
+  readonly told: ClusterStatus | undefined;
   readonly startedAt: number;
 }
 
@@ -146,7 +175,7 @@ function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, cluster, kernel, nft, pods, router, probes, startedAt } = parts;
+  const { config, store, cluster, kernel, nft, pods, router, probes, told, startedAt } = parts;
   const wired = await podsStatus(parts);
   const loops = [
     ...router.failures(),
@@ -155,6 +184,7 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     ...(pods?.failures() ?? []),
     ...probes.loops,
     ...(cluster?.loops ?? []),
+    ...(told?.failures() ?? []),
   ];
   const status = {
     ...{ node: config.node, version, startedAt },

@@ -1,7 +1,8 @@
 // What the cluster is told, as the agent does it: status/ joined with the agent's parts, where there is an API server.
 import type { ClusterView } from '../desired/index.ts';
+import { type Ipam, IpamError } from '../ipam/index.ts';
 import type { Kube } from '../kube/index.ts';
-import { type Lease, standForLease } from '../kube/lease.ts';
+import type { Lease } from '../kube/lease.ts';
 import type { Log } from '../log.ts';
 import type { CalicoSource } from '../status/calico.ts';
 import { openCalicoReport } from '../status/calico-report.ts';
@@ -20,7 +21,9 @@ export interface ClusterStatus extends AsyncDisposable {
 }
 
 export interface ClusterStatusOptions {
-  readonly kube: Pick<Kube, 'client' | 'reflect' | 'namespace'>;
+  readonly kube: Pick<Kube, 'client' | 'reflect'>;
+  /** Who holds it writes what is said once for all nodes. */
+  readonly lease: Pick<Lease, 'held'>;
   readonly node: string;
   readonly log: Log;
   readonly status: () => Promise<Omit<AgentStatus, 'health'>>;
@@ -30,31 +33,12 @@ export interface ClusterStatusOptions {
   readonly isInPlace: () => boolean;
 }
 
-/** One Lease for all that one agent writes for the cluster. */
-const LEASE = 'manx-status';
-
 export function openClusterStatus(options: ClusterStatusOptions): ClusterStatus {
-  const { kube, node, log, status, routes, view, isInPlace } = options;
+  const { kube, lease, node, log, status, routes, view, isInPlace } = options;
   const { client, reflect } = kube;
   const stack = new AsyncDisposableStack();
-  const parts: { peers?: { look(): void } } = {};
-  const lease: Lease = stack.use(
-    standForLease({
-      client,
-      namespace: kube.namespace ?? 'kube-system',
-      name: LEASE,
-      identity: node,
-      candidates: () => view()?.nodes.length ?? 1,
-      changed: (held) => {
-        log.info({ held }, 'writing how BGPPeers do');
-        parts.peers?.look();
-      },
-      failed: (error) => log.debug({ error }, 'the Lease cannot be asked for'),
-    }),
-  );
   const report = stack.use(openReport({ node, client, reflect, log, status, isInPlace }));
   const peers = stack.use(openPeerReport({ client, reflect, log, view, lease }));
-  parts.peers = peers;
   const source = async (): Promise<CalicoSource> => {
     const known = routes();
     return { status: await status(), ...(known && { routes: known }) };
@@ -65,5 +49,22 @@ export function openClusterStatus(options: ClusterStatusOptions): ClusterStatus 
     tell: (event) => report.tell(event),
     failures: () => [...report.loops, ...peers.loops, ...calico.loops],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** That no address is left reaches the pod by its own Events; who looks at the node should see it too. */
+export function tellingExhaustion(ipam: Ipam, tell: ClusterStatus['tell']): Ipam {
+  return {
+    ...ipam,
+    assign: async (request) => {
+      try {
+        return await ipam.assign(request);
+      } catch (error) {
+        if (error instanceof IpamError && error.code === 'exhausted') {
+          tell({ reason: 'AddressesExhausted', type: 'Warning', message: error.message });
+        }
+        throw error;
+      }
+    },
   };
 }

@@ -47,6 +47,8 @@ export interface RouterOptions {
   /** What is wired here. */
   readonly attachments: () => Promise<readonly Attachment[]>;
   readonly restart: RestartState;
+  /** Status shows something new. */
+  readonly onNews?: () => void;
   /** Where passwords may be as well; absent without Kubernetes. */
   readonly secrets?: Pick<Secrets, 'read' | 'sweep'> | undefined;
 }
@@ -187,8 +189,9 @@ export class Router implements AsyncDisposable {
   }
 
   private startSpeaker(): Speaker {
-    const { restart, log, kernel } = this.options;
+    const { restart, log, kernel, onNews } = this.options;
     log.info({ ...restart }, 'BGP speaker starts');
+    const tell = noteTo(log);
     return createSpeaker({
       restart: { ...restart, deferralSeconds: DEFERRAL_SECONDS },
       ...(kernel && { resolve: (nextHop) => kernel.resolve(nextHop) }),
@@ -198,7 +201,10 @@ export class Router implements AsyncDisposable {
           this.follow(changes);
         },
         converged: () => this.sweep.converged(),
-        note: noteTo(log),
+        note: (fact) => {
+          tell(fact);
+          onNews?.();
+        },
       },
     });
   }
@@ -271,6 +277,7 @@ export class Router implements AsyncDisposable {
   private report(troubles: readonly Problem[]): void {
     const isNews = JSON.stringify(troubles) !== JSON.stringify(this.known);
     this.known = troubles;
+    if (isNews) this.options.onNews?.();
     if (isNews && troubles.length > 0)
       this.options.log.warn({ troubles }, 'the configuration asks for what cannot be had');
   }

@@ -48,9 +48,9 @@ export interface NodeAddress {
   readonly family: 'IPv4' | 'IPv6';
   readonly address?: string;
   readonly interface?: string;
-  /** "first-found", "can-reach=192.0.2.1", "configured". */
+  /** "first-found of 2 addresses", "as the Node says". */
   readonly method: string;
-  /** Why there is none, or why this one. */
+  /** What is wrong with it: none was found, or another node has it. */
   readonly reason?: string;
 }
 

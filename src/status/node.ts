@@ -5,8 +5,18 @@
 import type { FamilyStatus, PeerStatus } from '../../bgp/status.ts';
 import { reasonsOf } from '../agent/health.ts';
 import { type AgentStatus, type KernelStatus, type PodsStatus, addressText } from '../agent/status.ts';
+import type { AddressState } from '../autodetect/decide.ts';
 import type { StoreStatus } from '../store/port.ts';
-import type { NodePods, NodeRouting, NodeRoutes, NodeSession, NodeStore, SessionFamily, Timestamp } from './model.ts';
+import type {
+  NodeAddress,
+  NodePods,
+  NodeRouting,
+  NodeRoutes,
+  NodeSession,
+  NodeStore,
+  SessionFamily,
+  Timestamp,
+} from './model.ts';
 
 /** So many troubles with routes are told one by one. */
 const ROUTES_NAMED = 20;
@@ -17,7 +27,7 @@ export function nodeRouting(
   now: number,
   before?: Pick<NodeRouting, 'sessions'>,
 ): NodeRouting {
-  const { version, startedAt, bgp, kernel, pods, store, troubles, parts } = status;
+  const { version, startedAt, bgp, kernel, pods, store, troubles, parts, addresses } = status;
   const peers = bgp?.peers ?? [];
   const reasons = reasonsOf(status);
   const told = new Map((before?.sessions ?? []).map((session) => [session.name, session]));
@@ -27,6 +37,7 @@ export function nodeRouting(
     writtenAt: timestamp(now),
     health: { state: reasons.length === 0 ? 'good' : 'degraded', reasons, summary: reasons.join('; ') },
     ...(bgp && { bgp: { asn: bgp.asn, routerID: bgp.routerId } }),
+    ...(addresses && { addresses: addresses.map(addressOf) }),
     sessionsUp: upOfWanted(peers, status.shutDown),
     sessions: peers.map((peer) => session(peer, status.shutDown.includes(peer.name), told.get(peer.name))),
     ...(kernel && { routes: routes(kernel) }),
@@ -53,6 +64,15 @@ export function timestamp(ms: number): Timestamp {
  */
 export function bgpPeerOf({ name, kind }: Pick<PeerStatus, 'name' | 'kind'>): string | undefined {
   return kind === 'node mesh' ? undefined : name.split(/[/ ]/)[0];
+}
+
+function addressOf({ family, how, problem, ...place }: AddressState): NodeAddress {
+  return {
+    family: family === 4 ? 'IPv4' : 'IPv6',
+    ...place,
+    method: how,
+    ...(problem !== undefined && { reason: problem }),
+  };
 }
 
 function upOfWanted(peers: readonly PeerStatus[], shutDown: readonly string[]): string {

@@ -47,9 +47,19 @@ function hasChanged(last: NodeRouting, next: NodeRouting): boolean {
   return JSON.stringify(numbersOf(last)) !== JSON.stringify(numbersOf(next));
 }
 
-function newsOf({ version, startedAt, health, bgp, sessions, routes, pods, troubles }: NodeRouting): unknown {
+function newsOf({
+  version,
+  startedAt,
+  health,
+  bgp,
+  addresses,
+  sessions,
+  routes,
+  pods,
+  troubles,
+}: NodeRouting): unknown {
   return {
-    ...{ version, startedAt, bgp, troubles },
+    ...{ version, startedAt, bgp, addresses, troubles },
     // "3 routes refused": that there are some is news, how many is a number.
     health: health.reasons.map((reason) => reason.replaceAll(/\d+/g, '#')),
     sessions: sessions.map(sessionNews),

@@ -51,7 +51,7 @@ function stateOf(
   const wanted = ready + down.length;
   const holds = {
     NoMatchingNode: audience.length === 0 ? 'no node is meant by it' : undefined,
-    MissingSecret: secrets[0] && `${countText(secrets.length, 'node')} without the password: ${secrets[0]}`,
+    MissingSecret: secrets.length > 1 ? `${secrets.length} nodes, the first: ${secrets[0]}` : secrets[0],
     Conflicting: conflictOf(peer, audiences),
     MissingFilter: missingFilters(peer, input.view),
   };

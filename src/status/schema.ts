@@ -37,7 +37,7 @@ const address = open({
   address: { says: 'with the length of its subnet', schema: words },
   interface: { says: 'where it is', schema: words },
   method: { says: 'how it was found', schema: words },
-  reason: { says: 'why there is none, or why this one', schema: words },
+  reason: { says: 'what is wrong: none was found, or another node has it', schema: words },
 } satisfies FieldsOf<NodeAddress>);
 
 const session = open({

@@ -76,6 +76,17 @@ test('a peer beyond its limit is told with the numbers', () => {
   expect(nodeRouting(withPeers(greedy), now).sessions[0]!.families[0]).toMatchObject({ limit: 10, discarded: 3 });
 });
 
+test('the addresses of the node are told with how they were found', () => {
+  const addresses = [
+    { family: 4, address: '10.250.1.11/24', interface: 'eth0', how: 'first-found of 2 addresses' },
+    { family: 6, how: 'first-found', problem: 'no address was found' },
+  ] as const;
+  expect(nodeRouting({ ...status, addresses }, now).addresses).toEqual([
+    { family: 'IPv4', address: '10.250.1.11/24', interface: 'eth0', method: 'first-found of 2 addresses' },
+    { family: 'IPv6', method: 'first-found', reason: 'no address was found' },
+  ]);
+});
+
 test('problems of the configuration are told where it cannot be had', () => {
   const trouble = { kind: 'BGPPeer', name: 'tor-a', path: 'spec.password', message: 'no Secret' };
   expect(nodeRouting({ ...status, troubles: [trouble] }, now).troubles).toEqual([trouble]);
