@@ -21,14 +21,17 @@ async function uninstall(host: string): Promise<void> {
   // First, so that the runtime calls nobody any more.
   await remove(join(host, 'etc/cni/net.d/10-manx.conflist'));
   // Routes with our protocol number, our nft table. Refuses while an agent runs, which would put them back.
-  const { stdout } = await execute('manxctl', [
-    'node',
-    'cleanup',
-    '--yes',
-    '--socket',
-    join(host, 'run/manx/agent.sock'),
-  ]);
-  console.log(stdout.trim());
+  const cleanUp = ['node', 'cleanup', '--yes', '--socket', join(host, 'run/manx/agent.sock')];
+  const cleaned = await execute('manxctl', cleanUp).catch((error: { stderr?: string }) => {
+    console.error(error.stderr ?? error);
+    return undefined;
+  });
+  if (cleaned === undefined) {
+    // Tried again before anything else goes.
+    process.exitCode = 1;
+    return;
+  }
+  console.log(cleaned.stdout.trim());
   for (const link of await linksOfPods(join(host, 'var/lib/manx/attachments'))) {
     const gone = await execute('ip', ['link', 'del', 'dev', link]).then(
       () => true,

@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ociArchive } from '../../deploy/image/oci.ts';
 import { tar } from '../../deploy/image/tar.ts';
+import { type Outcome, createHost } from '../lab/host.ts';
 
 const execute = promisify(execFile);
 const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
@@ -117,6 +118,53 @@ describe('what the init container installs', () => {
     expect(left).toEqual(['rt-2', expect.stringMatching(/^rt-\d+\.\d+\.\d+-[0-9a-f]{8}$/)]);
     await install('old');
     expect(await readdir(on('old', 'opt/manx'))).toHaveLength(1);
+  });
+});
+
+describe('manx-uninstall', () => {
+  const files = {
+    ours: [
+      ...['etc/cni/net.d/10-manx.conflist', 'opt/cni/bin/manx', 'opt/manx/rt-1/node', 'run/manx/cni.sock'],
+      'var/lib/manx/attachments/a.json',
+    ],
+    others: ['etc/cni/net.d/99-loopback.conf', 'opt/cni/bin/ptp', 'run/other', 'var/lib/other'],
+  };
+  const left = async (root: string): Promise<string[]> => {
+    const entries = await readdir(root, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  };
+
+  test("takes all that is Manx's off a host, leaves the rest, and may be repeated", { timeout: 60_000 }, async () => {
+    await using host = await createHost('uninstall');
+    // Children without input or output need it; a container has it.
+    const devNull = join(image, 'dev/null');
+    await writeFile(devNull, '');
+    await execute('mount', ['--bind', '/dev/null', devNull]);
+    await using _mount = { [Symbol.asyncDispose]: async () => void (await execute('umount', [devNull])) };
+    const root = join(image, 'host', 'gone');
+    for (const file of [...files.ours, ...files.others]) {
+      await mkdir(join(root, dirname(file)), { recursive: true });
+      await writeFile(join(root, file), '{"hostInterface": "cali0123456789a"}');
+    }
+    const inImage = (...words: string[]): Promise<Outcome> => host.run('chroot', [image, ...words]);
+    for (const name of ['cali0123456789a', 'califfffffffff1']) {
+      await host.ip(`link add ${name} type veth peer name p${name.slice(-4)}`);
+      await host.ip(`link set ${name} up`);
+    }
+    await host.ip('route add 10.82.0.5/32 dev cali0123456789a proto 201');
+    await host.ip('route add blackhole 10.82.0.0/26 proto 201');
+    await host.ip('route add 192.0.2.0/24 dev lo');
+    for (const table of ['manx', 'other']) await inImage('/usr/sbin/nft', 'add', 'table', 'inet', table);
+
+    const env = { PATH: '/usr/bin:/usr/sbin:/bin:/sbin' };
+    for (let times = 0; times < 2; times++) {
+      await host.run('chroot', [image, '/usr/bin/manx-uninstall', '--host', '/host/gone'], { env });
+      expect(new Set(await left(root))).toEqual(new Set(files.others));
+      expect(await host.ip('route show')).toMatch(/^192\.0\.2\.0\/24 dev lo scope link *\n$/);
+      expect((await inImage('/usr/sbin/nft', 'list', 'tables')).stdout).toBe('table inet other\n');
+      const links = await host.ip('-br link show type veth');
+      expect([links.includes('cali0123456789a'), links.includes('califfffffffff1')]).toEqual([false, true]);
+    }
   });
 });
 
