@@ -29,6 +29,8 @@ import { type Kube, openKube } from './kube/index.ts';
 import { type Lease, standForLease } from './kube/lease.ts';
 import type { Log } from './log.ts';
 import { type NftTable, openNft } from './nft/index.ts';
+import { type ServicesFollower, followServices, withoutCluster } from './services/follow.ts';
+import { openMemory } from './services/memory.ts';
 import type { Store } from './store/port.ts';
 import { version } from './version.ts';
 
@@ -91,10 +93,18 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   parts.pods = pods;
 
   const attachments: Pods['attachments'] = async () => (await pods?.attachments()) ?? [];
+  const services = stack.use(
+    kube === undefined
+      ? withoutCluster(name)
+      : followServices({
+          ...{ reflect: kube.reflect, node: name, onChange: () => parts.router?.look() },
+          memory: await openMemory(join(config.state, 'services.json')),
+        }),
+  );
   const restart = await restartState(continuity, kernel);
   // As Calico looks for them: in the namespace that we run in.
   const secrets = kube && stack.use(new Secrets({ ...kube, onChange: () => parts.router?.look() }));
-  const links = { kernel, nft, discovery, attachments, secrets };
+  const links = { kernel, nft, services, discovery, attachments, secrets };
   const onNews = (): void => parts.told?.look();
   const router = stack.use(new Router({ config, store, ipam, log, restart, onNews, ...links }));
   parts.router = router;
@@ -113,7 +123,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
       }),
     );
   parts.told = told;
-  const source: Parts = { config, told, store, cluster, ipam, kernel, nft, pods, router, probes, startedAt };
+  const source: Parts = { config, told, store, cluster, ipam, kernel, nft, services, pods, router, probes, startedAt };
   await pods?.serve();
   parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
@@ -153,6 +163,7 @@ interface Parts {
   readonly ipam: Ipam;
   readonly kernel: Kernel | undefined;
   readonly nft: NftTable | undefined;
+  readonly services: ServicesFollower;
   readonly pods: Pods | undefined;
   readonly router: Router;
   readonly probes: { readonly loops: readonly Loop[] };
@@ -162,20 +173,21 @@ interface Parts {
 }
 
 function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
-  const { config, store, ipam, kernel, router, startedAt } = parts;
+  const { config, store, ipam, kernel, services, router, startedAt } = parts;
   return {
     identity: { version, node: config.node, startedAt },
     status: () => agentStatus(parts),
     speaker: () => router.speaker,
     wishOf: (peer) => router.wishOf(peer),
     kernel: () => kernel?.reconciler,
+    services: () => ({ status: services.status(), entries: services.entries() }),
     ipam,
     documents: createDocuments(store),
   };
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, cluster, kernel, nft, pods, router, probes, told, startedAt } = parts;
+  const { config, store, cluster, kernel, nft, services, pods, router, probes, told, startedAt } = parts;
   const wired = await podsStatus(parts);
   const loops = [
     ...router.failures(),
@@ -194,6 +206,7 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     ...(wired.pods && { pods: wired.pods }),
     ...(kernel && { kernel: kernel.status() }),
     ...(nft && { nft: nft.status() }),
+    ...(services.inCluster && { services: services.status() }),
     store: store.status(),
     ...(cluster && { addresses: cluster.addresses.states() }),
     troubles: [...router.troubles, ...(nft?.troubles ?? [])],

@@ -22,6 +22,7 @@ export function reasonsOf(status: Omit<AgentStatus, 'health'>, forHowLong?: (sin
     ...limitReasons(status.bgp?.peers ?? []),
     ...kernelReasons(status),
     ...storeReasons(status),
+    ...servicesReasons(status),
     ...(status.addresses ?? []).flatMap(({ problem }) => problem ?? []),
     ...(status.troubles.length > 0
       ? [`${countText(status.troubles.length, 'wish', 'wishes')} of the configuration cannot be met`]
@@ -76,6 +77,12 @@ const stays = {
   file: 'the last good one stays in force',
   kubernetes: 'each resource stays as it was last right',
 } as const;
+
+/** While the store is away, it has said so already. */
+function servicesReasons({ services, store }: Omit<AgentStatus, 'health'>): string[] {
+  if (services?.error === undefined || store.error !== undefined) return [];
+  return [`Services cannot be followed, what was last known stays announced: ${services.error}`];
+}
 
 function storeReasons({ store }: Omit<AgentStatus, 'health'>): string[] {
   return [

@@ -21,9 +21,13 @@ import {
   readView,
   routeLearner,
   routePriority,
+  servicesBasis,
+  speakingNodes,
 } from '../desired/index.ts';
 import type { Ipam } from '../ipam/index.ts';
 import type { Log } from '../log.ts';
+import type { AnnouncedServices } from '../services/announced.ts';
+import type { ServicesFollower } from '../services/follow.ts';
 import type { Problem, Store } from '../store/port.ts';
 import type { Kernel } from './kernel.ts';
 import { Loop } from './loop.ts';
@@ -42,6 +46,8 @@ export interface RouterOptions {
   readonly kernel?: Kernel | undefined;
   /** Absent: packets are not translated, nor thrown away. */
   readonly nft?: Pick<NftTable, 'follow'> | undefined;
+  /** Which addresses of Services are to be announced. */
+  readonly services: Pick<ServicesFollower, 'announced' | 'inCluster'>;
   /** Who is on the links of unnumbered peers; to be followed by {@link Router.look}. */
   readonly discovery: Pick<Discovery, 'follow' | 'sighting'>;
   /** What is wired here. */
@@ -168,9 +174,11 @@ export class Router implements AsyncDisposable {
     const password = await readPasswords(config.config, view, secrets && ((where) => secrets.read(where)));
     const ownBlocks = blocks.map(({ cidr }) => cidr);
     const { discovery } = this.options;
+    const announced = await this.servicesOf(view);
     const { wish, links, troubles } = desiredSpeaker({
       ...{ view, ownBlocks, node: config.node, password },
       ownAddresses: attachments.flatMap(({ addresses }) => addresses),
+      services: announced,
       sighting: (link) => discovery.sighting(link),
       ...(config.listenPort !== undefined && { listenPort: config.listenPort }),
     });
@@ -184,8 +192,17 @@ export class Router implements AsyncDisposable {
     this.wish = wish;
     this.running ??= this.startSpeaker();
     this.running.apply(wish);
-    this.options.nft?.follow({ view, felix: {}, services: [], translated: false });
+    this.options.nft?.follow({
+      ...{ view, node: config.node, services: [...announced.ranges, ...announced.addresses] },
+      translated: this.options.services.inCluster,
+    });
     await this.updateRoutes({ view, ownBlocks, attachments });
+  }
+
+  private async servicesOf(view: ClusterView): Promise<AnnouncedServices> {
+    const self = speakingNodes(view).find(({ name }) => name === this.options.config.node);
+    if (self === undefined) return { ranges: [], addresses: [], entries: [] };
+    return this.options.services.announced(servicesBasis(view, self));
   }
 
   private startSpeaker(): Speaker {

@@ -4,6 +4,7 @@ import type { PeerStatus, SpeakerStatus } from '../../bgp/status.ts';
 import type { FibStatus } from '../../fib/route.ts';
 import type { AddressState } from '../autodetect/decide.ts';
 import type { NftStatus } from '../nft/index.ts';
+import type { ServicesStatus } from '../services/follow.ts';
 import type { Problem, StoreStatus } from '../store/port.ts';
 
 /** Times are ms since the epoch. */
@@ -21,6 +22,8 @@ export interface AgentStatus {
   readonly pods?: PodsStatus;
   readonly kernel?: KernelStatus;
   readonly nft?: NftStatus;
+  /** In a cluster. */
+  readonly services?: ServicesStatus;
   readonly store: StoreStatus;
   /** How the node came to its addresses; absent where its owner has written them. */
   readonly addresses?: readonly AddressState[];

@@ -7,7 +7,7 @@ import type { FibStatus } from '../../fib/route.ts';
 import type { AgentStatus } from '../agent/status.ts';
 import type { Documents } from '../documents.ts';
 import type { Ipam } from '../ipam/index.ts';
-import type { KernelRouteView } from './views.ts';
+import type { KernelRouteView, ServicesAnswer } from './views.ts';
 
 export interface ApiSource {
   readonly identity: { readonly version: string; readonly node: string; readonly startedAt: number };
@@ -18,6 +18,7 @@ export interface ApiSource {
   wishOf(peer: string): WishOfPeer | undefined;
   /** Undefined without FIB. */
   kernel(): KernelFace | undefined;
+  services(): ServicesAnswer;
   readonly ipam: Pick<Ipam, 'usage' | 'lookUp' | 'check'>;
   readonly documents: Documents;
 }

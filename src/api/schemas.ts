@@ -188,6 +188,25 @@ export const Routes = shape({
   more: T.Boolean(),
 });
 
+const servicesStatus = shape({
+  known: T.Boolean({ description: 'otherwise only ranges are announced, and what was announced before a restart' }),
+  services: count(),
+  endpointSlices: count(),
+  error: optional(T.String({ description: 'why this is not the newest' })),
+});
+export const Services = shape({
+  status: servicesStatus,
+  entries: T.Array(
+    shape({
+      prefix: prefix(),
+      use: oneOf('range', 'cluster', 'external', 'loadBalancer', 'remembered'),
+      service: optional(T.String({ description: 'namespace/name' })),
+      announcedAs: optional(T.String({ description: 'the route that leads there, its own or a range; absent: none' })),
+      reason: T.String({ description: 'why it is announced, or why not' }),
+    }),
+  ),
+});
+
 const Speaker = shape({
   asn: T.Integer(),
   routerId: address(),
@@ -222,6 +241,7 @@ export const Status = shape({
       repairs: count('how often somebody else changed it and it was put right'),
     }),
   ),
+  services: optional(servicesStatus),
   store: shape({
     kind: oneOf('file', 'kubernetes'),
     problems: T.Array(Problem),

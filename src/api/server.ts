@@ -9,6 +9,7 @@ import { bgpRoutes } from './routes/bgp.ts';
 import { fibRoutes } from './routes/fib.ts';
 import { ipamRoutes } from './routes/ipam.ts';
 import { resourceRoutes } from './routes/resources.ts';
+import { serviceRoutes } from './routes/services.ts';
 import { statusRoutes } from './routes/status.ts';
 
 /** Answers on the socket until it is disposed of. A socket that a killed agent left behind is replaced. */
@@ -52,6 +53,7 @@ export async function createApi(source: ApiSource, log: Log): Promise<FastifyIns
     bgpRoutes(scope, source);
     fibRoutes(scope, source);
     ipamRoutes(scope, source);
+    serviceRoutes(scope, source);
     resourceRoutes(scope, source);
     scope.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   });

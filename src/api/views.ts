@@ -5,6 +5,8 @@ import { formatAsPath, formatCommunity, formatExtendedCommunity } from '../../bg
 import type { ExportStatus, PathStatus, PeerStatus, RouteStatus } from '../../bgp/status.ts';
 import type { PeerWish } from '../../bgp/wish.ts';
 import type { FibStatus, Route, RouteTrouble } from '../../fib/route.ts';
+import type { ServiceEntry } from '../services/announced.ts';
+import type { ServicesStatus } from '../services/follow.ts';
 import type { WishOfPeer } from './port.ts';
 
 /** A capability with what it carries, bytes in hex. */
@@ -81,6 +83,11 @@ export interface AttributesView {
 export interface FibAnswer {
   readonly status: FibStatus;
   readonly routes: readonly KernelRouteView[];
+}
+
+export interface ServicesAnswer {
+  readonly status: ServicesStatus;
+  readonly entries: readonly ServiceEntry[];
 }
 
 export interface KernelRouteView {

@@ -17,6 +17,7 @@ import { type ConfigureOptions, type ReleaseOptions, ipamConfigure, ipamRelease 
 import { type LabelOptions, labelResource } from './commands/label.ts';
 import { nodeCleanup } from './commands/node-cleanup.ts';
 import { nodeStatus } from './commands/node-status.ts';
+import { services } from './commands/services.ts';
 import { showVersion } from './commands/version.ts';
 import { connectApi } from './client.ts';
 import type { Context, OutputFormat } from './context.ts';
@@ -73,6 +74,11 @@ export function createProgram(): Command {
   addBgpCommands(program);
   addFibCommands(program);
   program
+    .command('services')
+    .description('which addresses of Services this node announces, and why not the others')
+    .argument('[address or service...]')
+    .action(act((context, command) => services(context, command.args)));
+  program
     .command('version')
     .description("this program's version and the agent's")
     .action(act((context) => showVersion(context)));
@@ -89,7 +95,7 @@ function addNodeCommands(program: Command): void {
     );
   node
     .command('cleanup')
-    .description("uninstall: remove Manx's routes from the kernel")
+    .description("uninstall: remove Manx's routes and nft table from the kernel")
     .option('--yes', 'do it: pods of this node lose their routes')
     .action(act((context, command) => nodeCleanup(context, command.opts<{ yes?: true }>())));
 }

@@ -65,6 +65,12 @@ export function serviceRanges(configuration: BGPConfigurationSpec): { readonly c
   return [...serviceClusterIPs, ...serviceExternalIPs, ...serviceLoadBalancerIPs];
 }
 
+/** What Calico's Felix would go by on a node: its own FelixConfiguration over the cluster's. */
+export function felixConfiguration({ felixConfigurations = [] }: ClusterView, node: string): FelixConfigurationSpec {
+  const specOf = (name: string) => felixConfigurations.find(({ metadata }) => metadata.name === name)?.spec;
+  return { ...specOf('default'), ...specOf(`node.${node}`) };
+}
+
 /** The few fields that may be set for one node, in `node.<name>`, over the cluster's. */
 export function nodeConfiguration(view: ClusterView, node: string): BGPConfigurationSpec {
   const own = view.bgpConfigurations.find(({ metadata }) => metadata.name === `node.${node}`)?.spec ?? {};
@@ -75,12 +81,6 @@ export function nodeConfiguration(view: ClusterView, node: string): BGPConfigura
     ...(logSeverityScreen !== undefined && { logSeverityScreen }),
     ...(prefixAdvertisements !== undefined && { prefixAdvertisements }),
   };
-}
-
-/** What Calico's Felix would go by on a node: its own FelixConfiguration over the cluster's. */
-export function felixConfiguration({ felixConfigurations = [] }: ClusterView, node: string): FelixConfigurationSpec {
-  const specOf = (name: string) => felixConfigurations.find(({ metadata }) => metadata.name === name)?.spec;
-  return { ...specOf('default'), ...specOf(`node.${node}`) };
 }
 
 /** Calico's metric for routes in the kernel. */

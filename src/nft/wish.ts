@@ -1,28 +1,23 @@
 // From the cluster's resources to the table of one node. Pure.
 import { type Address, type Prefix, readAddress } from '#ip';
 import { addressesOf, speakingNodes } from '../desired/speaking-node.ts';
-import type { ClusterView } from '../desired/view.ts';
+import { type ClusterView, felixConfiguration } from '../desired/view.ts';
+import type { FelixConfigurationSpec } from '../resources/types.ts';
 import type { Problem } from '../store/port.ts';
 import type { NatSettings, TableWish } from './compile.ts';
 
 export interface NftBasis {
   readonly view: ClusterView;
-  /** What FelixConfiguration `default` says; its fields are read as Calico's Felix reads them. */
-  readonly felix: FelixNat;
+  /** The node that the table is of. */
+  readonly node: string;
   /** What this node announces for Services. */
   readonly services: readonly Prefix[];
   /** Who translates packets to Services: kube-proxy in a cluster, nobody that we know of elsewhere. */
   readonly translated: boolean;
 }
 
-export interface FelixNat {
-  readonly natOutgoingAddress?: string;
-  readonly natOutgoingExclusions?: string;
-  readonly natPortRange?: number | string;
-  readonly serviceLoopPrevention?: string;
-}
-
-export function tableWish({ view, felix, services, translated }: NftBasis): TableWish {
+export function tableWish({ view, node, services, translated }: NftBasis): TableWish {
+  const felix = felixConfiguration(view, node);
   const loops = loopsOf(felix.serviceLoopPrevention ?? (translated ? 'Drop' : 'Disabled'));
   return {
     pools: view.pools.map(({ spec }) => spec),
@@ -50,7 +45,7 @@ function hostsOf(view: ClusterView): Address[] {
   return speakingNodes(view).flatMap(addressesOf);
 }
 
-function natSettings({ natOutgoingAddress, natPortRange }: FelixNat): NatSettings {
+function natSettings({ natOutgoingAddress, natPortRange }: FelixConfigurationSpec): NatSettings {
   const address = natOutgoingAddress === undefined ? undefined : readAddress(natOutgoingAddress);
   const [min, max = min] = String(natPortRange ?? '')
     .split(':')

@@ -35,8 +35,10 @@ export interface AnnouncedServices {
   readonly entries: readonly ServiceEntry[];
 }
 
-/** What an address is to its Service; `range` for the entry of a range itself. */
-export type ServiceUse = 'range' | 'cluster' | 'external' | 'loadBalancer';
+/**
+ * What an address is to its Service; `range` for the entry of a range itself, `remembered` while Services are not known.
+ */
+export type ServiceUse = 'range' | 'cluster' | 'external' | 'loadBalancer' | 'remembered';
 
 export interface ServiceEntry {
   readonly prefix: Prefix;
@@ -50,6 +52,11 @@ export interface ServiceEntry {
 
 /** Where a node is not to take part in load balancing, it announces no Service. */
 const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
+
+/** The label takes every Service away from the node. */
+export function isExcluded({ labels }: ServingNode): boolean {
+  return labels[EXCLUDED] === 'true';
+}
 
 const uses = ['cluster', 'external', 'loadBalancer'] as const;
 type Use = (typeof uses)[number];
@@ -66,23 +73,38 @@ const fields = {
  */
 export function servicesAnnouncer(node: string): (input: ServicesInput) => AnnouncedServices {
   const backendsOf = backendsCounter(node);
-  const known = new WeakMap<Service, readonly Claim[]>();
-  const claims = (service: Service): readonly Claim[] => {
-    const found = known.get(service) ?? claimsOf(service);
-    known.set(service, found);
-    return found;
-  };
+  const claims = remembering(claimsOf);
+  const grounds = latest(groundOf, groundText);
   return (input) => {
-    const ground = groundOf(input);
-    const ranges = rangeEntries(input, ground);
+    const { ranges, announced, standing } = grounds(input);
     const backends = backendsOf(input.known?.endpointSlices ?? []);
-    const announced = new Set(ranges.flatMap(({ announcedAs }) => announcedAs ?? []));
-    const judge = judgeOf(input, ground, prefixSet(announced), backends);
-    const single = (input.known?.services ?? []).flatMap((service) => claims(service).flatMap(judge));
+    const single = (input.known?.services ?? [])
+      .flatMap(claims)
+      .flatMap((claim) => standing(claim) ?? byEndpoints(claim, backends));
     // Counted by having each owner's entry: an address goes when the last of them wants it no more.
     const addresses = new Set(single.flatMap((entry) => (entry.announcedAs === entry.prefix ? entry.prefix : [])));
     for (const range of announced) addresses.delete(range);
-    return { ranges: [...announced], addresses: [...addresses], entries: [...ranges, ...single] };
+    return { ranges: announced, addresses: [...addresses], entries: [...ranges, ...single] };
+  };
+}
+
+/** What follows from an object stays as long as the object: one that changes is another one. */
+function remembering<From extends object, To>(compute: (from: From) => To): (from: From) => To {
+  const known = new WeakMap<From, { readonly value: To }>();
+  return (from) => {
+    const found = known.get(from) ?? { value: compute(from) };
+    known.set(from, found);
+    return found.value;
+  };
+}
+
+/** The same for the last input, as long as its text stays. */
+function latest<From, To>(compute: (from: From) => To, textOf: (from: From) => string): (from: From) => To {
+  let known: { readonly text: string; readonly value: To } | undefined;
+  return (from) => {
+    const text = textOf(from);
+    if (known?.text !== text) known = { text, value: compute(from) };
+    return known.value;
   };
 }
 
@@ -115,24 +137,43 @@ function claimsOf(service: Service): Claim[] {
   ];
 }
 
-/** What holds for every address, looked at once. */
+/** What follows from the configuration and the node, whatever Services there are: looked at once. */
 interface Ground {
-  /** Why this node announces nothing of the family. */
-  readonly silent: (family: Family) => string | undefined;
-  readonly ranges: Readonly<Record<Use, PrefixSet>>;
-  readonly pools: PrefixSet;
-  readonly poolNames: ReadonlyMap<Prefix, string>;
+  readonly ranges: readonly ServiceEntry[];
+  /** Of these, those that are announced. */
+  readonly announced: readonly Prefix[];
+  /** What is to be said of an address without looking at endpoints: undefined where they decide. */
+  readonly standing: (claim: Claim) => readonly ServiceEntry[] | undefined;
 }
 
-function groundOf({ configuration, pools, node }: ServicesInput): Ground {
+function groundText({ configuration, pools, node, known }: ServicesInput): string {
+  const { serviceLoadBalancerAggregation } = configuration;
+  const cidrs = uses.map((use) => rangesOf(configuration, use));
+  const addresses = pools.map(({ metadata, spec }) => [metadata.name, spec.cidr, spec.allowedUses]);
+  return JSON.stringify([cidrs, serviceLoadBalancerAggregation, addresses, node, known !== undefined]);
+}
+
+function groundOf({ configuration, pools, node, known }: ServicesInput): Ground {
+  const against = objections(pools, node);
+  const ranges = rangeEntries(configuration, against, known !== undefined);
+  const announced = [...new Set(ranges.flatMap(({ announcedAs }) => announcedAs ?? []))];
+  const standing = standingOf(configuration, against, prefixSet(announced));
+  return { ranges, announced, standing: remembering(standing) };
+}
+
+/** Why neither a range nor an address can be announced from here, whatever it is for. */
+type Objections = (prefix: Prefix) => string | undefined;
+
+function objections(pools: readonly IPPool[], node: ServingNode): Objections {
   // A pool for load balancers is where their addresses come from.
   const ofPods = pools.filter(({ spec }) => spec.allowedUses.some((use) => use !== 'LoadBalancer'));
-  const ranges = uses.map((use) => [use, prefixSet(rangesOf(configuration, use))] as const);
-  return {
-    silent: silenceOf(node),
-    ranges: Object.fromEntries(ranges) as Ground['ranges'],
-    pools: prefixSet(ofPods.map(({ spec }) => spec.cidr)),
-    poolNames: new Map(ofPods.map(({ metadata, spec }) => [spec.cidr, metadata.name])),
+  const cidrs = prefixSet(ofPods.map(({ spec }) => spec.cidr));
+  const names = new Map(ofPods.map(({ metadata, spec }) => [spec.cidr, metadata.name]));
+  const silence = silenceOf(node);
+  return (prefix) => {
+    const pool = cidrs.containing(prefix);
+    if (pool !== undefined) return `inside IPPool ${names.get(pool)} (${pool}), whose addresses are those of pods`;
+    return silence(familyOfPrefix(prefix));
   };
 }
 
@@ -140,16 +181,18 @@ function rangesOf(configuration: BGPConfigurationSpec, use: Use): Prefix[] {
   return (configuration[fields[use]] ?? []).map(({ cidr }) => cidr);
 }
 
-function silenceOf({ labels, families, networkUnavailable }: ServingNode): Ground['silent'] {
-  if (labels[EXCLUDED] === 'true') return () => `this node has the label ${EXCLUDED}`;
+/** Why this node announces nothing of a family. */
+function silenceOf(node: ServingNode): (family: Family) => string | undefined {
+  const { families, networkUnavailable } = node;
+  if (isExcluded(node)) return () => `this node has the label ${EXCLUDED}`;
   if (networkUnavailable === true) return () => 'this node has the condition NetworkUnavailable';
   return (family) => (families.includes(family) ? undefined : `this node has no IPv${family} address`);
 }
 
-function rangeEntries({ configuration, known }: ServicesInput, ground: Ground): ServiceEntry[] {
+function rangeEntries(configuration: BGPConfigurationSpec, against: Objections, isKnown: boolean): ServiceEntry[] {
   return uses.flatMap((use) =>
     rangesOf(configuration, use).map((prefix): ServiceEntry => {
-      const why = whyNotWhole(prefix, use, configuration, known !== undefined) ?? objection(prefix, ground);
+      const why = whyNotWhole(prefix, use, configuration, isKnown) ?? against(prefix);
       if (why !== undefined) return { prefix, use: 'range', reason: `${why} (${fields[use]})` };
       return { prefix, use: 'range', announcedAs: prefix, reason: `whole, by every node (${fields[use]})` };
     }),
@@ -168,39 +211,34 @@ function whyNotWhole(
   return isKnown && isHostPrefix(range) ? 'a single address: announced while a Service has it' : undefined;
 }
 
-/** Why neither a range nor an address can be announced from here, whatever it is for. */
-function objection(prefix: Prefix, { silent, pools, poolNames }: Ground): string | undefined {
-  const pool = pools.containing(prefix);
-  if (pool !== undefined) return `inside IPPool ${poolNames.get(pool)} (${pool}), whose addresses are those of pods`;
-  return silent(familyOfPrefix(prefix));
+function standingOf(
+  configuration: BGPConfigurationSpec,
+  against: Objections,
+  announced: PrefixSet,
+): Ground['standing'] {
+  const apart = configuration.serviceLoadBalancerAggregation === 'Disabled';
+  const ranges = Object.fromEntries(uses.map((use) => [use, prefixSet(rangesOf(configuration, use))])) as Record<
+    Use,
+    PrefixSet
+  >;
+  return ({ prefix, use, service, local }) => {
+    const entry = (reason: string): ServiceEntry[] => [{ prefix, use, service, reason }];
+    const range = ranges[use].containing(prefix);
+    // Whoever announces no addresses of a use need not read about each of them.
+    if (range === undefined) return rangesOf(configuration, use).length === 0 ? [] : entry(`in none of ${fields[use]}`);
+    const why = against(prefix);
+    if (why !== undefined) return entry(why);
+    if (local || isHostPrefix(range) || (apart && use === 'loadBalancer')) return undefined;
+    const whole = announced.containing(prefix);
+    if (whole === undefined) return entry(`its range ${range} is not announced`);
+    return [{ prefix, use, service, announcedAs: whole, reason: 'by its range' }];
+  };
 }
 
-function judgeOf(
-  { configuration }: ServicesInput,
-  ground: Ground,
-  announced: PrefixSet,
-  backends: BackendsByService,
-): (claim: Claim) => ServiceEntry[] {
-  const apart = configuration.serviceLoadBalancerAggregation === 'Disabled';
-  return ({ prefix, use, service, local }) => {
-    const range = ground.ranges[use].containing(prefix);
-    // Whoever announces no addresses of a use need not read about each of them.
-    if (range === undefined && rangesOf(configuration, use).length === 0) return [];
-    const entry = (reason: string, announcedAs?: Prefix): ServiceEntry[] => [
-      { prefix, use, service, reason, ...(announcedAs !== undefined && { announcedAs }) },
-    ];
-    if (range === undefined) return entry(`in none of ${fields[use]}`);
-    const against = objection(prefix, ground);
-    if (against !== undefined) return entry(against);
-    const own = backends.get(backendsKey(service, familyOfPrefix(prefix))) ?? noBackends;
-    const isSingle = isHostPrefix(range) || (apart && use === 'loadBalancer');
-    if (!local && !isSingle) {
-      const whole = announced.containing(prefix);
-      return whole === undefined ? entry(`its range ${range} is not announced`) : entry('by its range', whole);
-    }
-    const { serves, reason } = local ? servedHere(own, use) : servedAnywhere(own);
-    return entry(reason, serves ? prefix : undefined);
-  };
+function byEndpoints({ prefix, use, service, local }: Claim, backends: BackendsByService): ServiceEntry {
+  const own = backends.get(backendsKey(service, familyOfPrefix(prefix))) ?? noBackends;
+  const { serves, reason } = local ? servedHere(own, use) : servedAnywhere(own);
+  return { prefix, use, service, ...(serves && { announcedAs: prefix }), reason };
 }
 
 interface Verdict {

@@ -1,6 +1,6 @@
 // Who answers for a Service, counted: from its EndpointSlices, by family, here and anywhere.
 import type { Family } from '#ip';
-import type { Endpoint, EndpointSlice } from './objects.ts';
+import { type Endpoint, type EndpointSlice, SERVICE_NAME } from './objects.ts';
 
 export interface Backends {
   readonly ready: number;
@@ -22,30 +22,39 @@ export function backendsKey(service: string, family: Family): string {
 /** kube-proxy translates to endpoints of the family that it was addressed in, and so this counts. */
 const families: Readonly<Record<string, Family>> = { IPv4: 4, IPv6: 6 };
 
-const SERVICE_NAME = 'kubernetes.io/service-name';
-
 /**
  * Counts for one node. A Service may have any number of slices, and all of them count; a slice that has not changed is
  * not gone through again, for it is the same object.
  */
 export function backendsCounter(node: string): (slices: readonly EndpointSlice[]) => BackendsByService {
-  const known = new WeakMap<EndpointSlice, Backends>();
-  const countOf = (slice: EndpointSlice): Backends => {
-    const found = known.get(slice) ?? count(slice.endpoints ?? [], node);
-    known.set(slice, found);
-    return found;
-  };
+  const known = new WeakMap<EndpointSlice, Counted>();
   return (slices) => {
     const sums = new Map<string, Backends>();
     for (const slice of slices) {
-      const service = slice.metadata.labels?.[SERVICE_NAME];
-      const family = families[slice.addressType ?? ''];
-      if (service === undefined || family === undefined) continue;
-      const key = backendsKey(`${slice.metadata.namespace ?? ''}/${service}`, family);
+      const counted = known.get(slice) ?? countSlice(slice, node);
+      known.set(slice, counted);
+      const { key, backends } = counted;
+      if (key === undefined) continue;
       const before = sums.get(key);
-      sums.set(key, before === undefined ? countOf(slice) : add(before, countOf(slice)));
+      sums.set(key, before === undefined ? backends : add(before, backends));
     }
     return sums;
+  };
+}
+
+interface Counted {
+  /** Absent where nothing is translated to the slice. */
+  readonly key: string | undefined;
+  readonly backends: Backends;
+}
+
+function countSlice({ metadata, addressType = '', endpoints }: EndpointSlice, node: string): Counted {
+  const service = metadata.labels?.[SERVICE_NAME];
+  const family = families[addressType];
+  if (service === undefined || family === undefined) return { key: undefined, backends: noBackends };
+  return {
+    key: backendsKey(`${metadata.namespace ?? ''}/${service}`, family),
+    backends: count(endpoints ?? [], node),
   };
 }
 

@@ -52,16 +52,16 @@ export function bgpConfiguration(spec: BGPConfigurationSpec, name = 'default'): 
   return resource('BGPConfiguration', name, spec);
 }
 
+export function felixConfiguration(spec: FelixConfigurationSpec, name = 'default'): Kinds['FelixConfiguration'] {
+  return resource('FelixConfiguration', name, spec);
+}
+
 export function bgpPeer(name: string, spec: BGPPeerSpec, labels: Labels = {}): Kinds['BGPPeer'] {
   return resource('BGPPeer', name, spec, labels);
 }
 
 export function bgpFilter(name: string, spec: BGPFilterSpec): Kinds['BGPFilter'] {
   return resource('BGPFilter', name, spec);
-}
-
-export function felixConfiguration(spec: FelixConfigurationSpec, name = 'default'): Kinds['FelixConfiguration'] {
-  return resource('FelixConfiguration', name, spec);
 }
 
 export function peerOptions(name: string, spec: PeerOptionsSpec): Kinds['PeerOptions'] {

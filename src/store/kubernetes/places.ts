@@ -17,6 +17,7 @@ export const reflectedKinds = [
   'IPReservation',
   'PeerOptions',
   'IPAMConfig',
+  'FelixConfiguration',
 ] as const satisfies readonly Kind[];
 export type ReflectedKind = (typeof reflectedKinds)[number];
 
@@ -25,7 +26,7 @@ export function isReflected(kind: Kind): kind is ReflectedKind {
 }
 
 /** Kinds that a cluster may do without: ours where Calico's definitions were there first, and those of later Calicos. */
-export const optionalKinds: readonly Kind[] = ['PeerOptions', 'IPReservation', 'BGPFilter'];
+export const optionalKinds: readonly Kind[] = ['PeerOptions', 'IPReservation', 'BGPFilter', 'FelixConfiguration'];
 
 export function apiVersionOf(kind: Kind, calico: CalicoGroup): string {
   if (kind === 'Node') return 'v1';

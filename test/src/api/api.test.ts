@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Findings, IpamUse, Peer, Routes, Status, Version } from '../../../src/api/schemas.ts';
+import { Findings, IpamUse, Peer, Routes, Services, Status, Version } from '../../../src/api/schemas.ts';
 import type { PeerView, RoutesAnswer } from '../../../src/api/views.ts';
 import { ApiError } from '../../../src/cli/client.ts';
 import { until } from '../../lab/until.ts';
@@ -37,6 +37,7 @@ describe('answers', () => {
     ['/v1/bgp/peers/two', Peer],
     ['/v1/bgp/routes', Routes],
     ['/v1/ipam', IpamUse],
+    ['/v1/services', Services],
     ['/v1/ipam/check', Findings],
   ])('of %s are what the description says, without a field that it does not know', async ([path, schema]) => {
     const answer = await pair.one.api.get(path);
@@ -58,6 +59,7 @@ describe('answers', () => {
       '/v1/ipam/check',
       '/v1/resources/{kind}',
       '/v1/resources/{kind}/{name}',
+      '/v1/services',
       '/v1/status',
       '/v1/version',
     ]);

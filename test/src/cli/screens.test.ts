@@ -7,6 +7,8 @@ import { renderPeers } from '../../../src/cli/commands/bgp-peers.ts';
 import { renderRoute, renderRoutes } from '../../../src/cli/commands/bgp-routes.ts';
 import { renderFibDiff, renderFibRoutes } from '../../../src/cli/commands/fib-routes.ts';
 import { renderNodeStatus } from '../../../src/cli/commands/node-status.ts';
+import { renderServices } from '../../../src/cli/commands/services.ts';
+import type { ServiceEntry } from '../../../src/services/announced.ts';
 import { family, hour, minute, now, path, peer, peers, second, status, view } from './samples.ts';
 
 const text = (lines: readonly string[]): string => `\n${lines.join('\n')}\n`;
@@ -331,5 +333,46 @@ PREFIX        NEXT HOPS              METRIC  STATE    WHY
     const lines = renderFibRoutes({ status: status.kernel!, routes }, view);
     expect(lines[1]).toContain('via 10.0.0.1 dev eth0, via 10.0.0.2 dev eth0');
     expect(lines[2]).toContain('blackhole');
+  });
+});
+
+describe('manxctl services', () => {
+  const entries: ServiceEntry[] = [
+    {
+      prefix: parsePrefix('198.51.100.0/24'),
+      use: 'range',
+      announcedAs: parsePrefix('198.51.100.0/24'),
+      reason: 'whole, by every node (serviceExternalIPs)',
+    },
+    {
+      prefix: parsePrefix('198.51.100.7/32'),
+      use: 'external',
+      service: 'web/shop',
+      announcedAs: parsePrefix('198.51.100.7/32'),
+      reason: 'externalTrafficPolicy Local: 1 ready endpoint here',
+    },
+    {
+      prefix: parsePrefix('203.0.113.7/32'),
+      use: 'loadBalancer',
+      service: 'web/shop',
+      reason: 'in none of serviceLoadBalancerIPs',
+    },
+  ];
+  const known = { known: true, services: 1, endpointSlices: 1 };
+
+  test('says of every address as what it is announced, or why not', () => {
+    expect(text(renderServices({ status: known, entries }, view))).toBe(`
+2 of 3 ranges and addresses announced, by 2 routes
+
+ADDRESS          USE            SERVICE   ANNOUNCED AS     WHY
+198.51.100.0/24  range          –         198.51.100.0/24  whole, by every node (serviceExternalIPs)
+198.51.100.7     external IP    web/shop  198.51.100.7/32  externalTrafficPolicy Local: 1 ready endpoint here
+203.0.113.7      load balancer  web/shop  no               in none of serviceLoadBalancerIPs
+`);
+  });
+
+  test('says first that what it shows may be old', () => {
+    const [first] = renderServices({ status: { ...known, error: 'services: connection refused' }, entries }, view);
+    expect(first).toBe('not in step: services: connection refused');
   });
 });

@@ -2,10 +2,12 @@ import { parsePrefix } from '#ip';
 import { expect, test } from 'vitest';
 import { differences, parseTable, transaction } from '../../../src/nft/table.ts';
 import { compile } from '../../../src/nft/compile.ts';
-import { type FelixNat, tableWish, unmetWishes } from '../../../src/nft/wish.ts';
-import { node, pool } from '../../support/resources.ts';
+import { tableWish, unmetWishes } from '../../../src/nft/wish.ts';
+import type { FelixConfigurationSpec } from '../../../src/resources/types.ts';
+import { felixConfiguration, node, pool } from '../../support/resources.ts';
 
-const view = (pools: ReturnType<typeof pool>[]) => ({
+const view = (pools: ReturnType<typeof pool>[], felix: FelixConfigurationSpec) => ({
+  felixConfigurations: [felixConfiguration(felix)],
   ...{ pools, nodes: [node('one', { ipv4Address: '10.250.1.11/24', ipv6Address: 'fd10::11/64' })] },
   ...{ bgpConfigurations: [], peers: [], filters: [], peerOptions: [], reservations: [] },
 });
@@ -15,8 +17,8 @@ const wishOf = (
     felix = {},
     services = [],
     translated = false,
-  }: { felix?: FelixNat; services?: string[]; translated?: boolean } = {},
-) => tableWish({ view: view(pools), felix, services: services.map(parsePrefix), translated });
+  }: { felix?: FelixConfigurationSpec; services?: string[]; translated?: boolean } = {},
+) => tableWish({ view: view(pools, felix), node: 'one', services: services.map(parsePrefix), translated });
 const tableOf = (...args: Parameters<typeof wishOf>) => Object.fromEntries(compile(wishOf(...args)) ?? []);
 const rulesOf = (...args: Parameters<typeof wishOf>) => tableOf(...args)['chain nat-outgoing']?.slice(1);
 
@@ -63,6 +65,19 @@ test('natOutgoingAddress takes the place of the interface address in its own fam
     'ip saddr @nat-v4 ip daddr != @inside-v4 snat ip to 192.0.2.7 fully-random',
     'ip6 saddr @nat-v6 ip6 daddr != @inside-v6 masquerade fully-random',
   ]);
+});
+
+test("a node's own FelixConfiguration goes before the cluster's", () => {
+  const both = ['default', 'node.one', 'node.two'].map((name, i) =>
+    felixConfiguration({ natOutgoingAddress: `192.0.2.${i}`, ...(i === 0 && { natPortRange: 4000 }) }, name),
+  );
+  const basis = {
+    view: { ...view([natted], {}), felixConfigurations: both },
+    node: 'one',
+    services: [],
+    translated: false,
+  };
+  expect(tableWish(basis).nat).toEqual({ address: '192.0.2.1', ports: { min: 4000, max: 4000 } });
 });
 
 test.each([

@@ -14,7 +14,7 @@ const why = lacking('nft');
 const log = pino({ level: 'silent' });
 const basis = (...pools: NftBasis['view']['pools']): NftBasis => ({
   view: { pools, nodes: [], bgpConfigurations: [], peers: [], filters: [], peerOptions: [], reservations: [] },
-  ...{ felix: {}, services: [], translated: false },
+  ...{ node: 'one', services: [], translated: false },
 });
 const natted = pool('a', '10.82.0.0/16', { natOutgoing: true });
 const foreign = 'table ip manx {\n\tchain theirs {\n\t\taccept\n\t}\n}\n';
