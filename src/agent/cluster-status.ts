@@ -38,7 +38,7 @@ export function openClusterStatus(options: ClusterStatusOptions): ClusterStatus 
   const { client, reflect } = kube;
   const stack = new AsyncDisposableStack();
   const report = stack.use(openReport({ node, client, reflect, log, status, isInPlace }));
-  const peers = stack.use(openPeerReport({ client, reflect, log, view, lease }));
+  const peers = stack.use(openPeerReport({ node, client, reflect, log, view, lease }));
   const source = async (): Promise<CalicoSource> => {
     const known = routes();
     return { status: await status(), ...(known && { routes: known }) };

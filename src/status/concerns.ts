@@ -17,7 +17,9 @@ export type Reason =
   | 'RouteRefused'
   | 'ForeignRoute'
   | 'AddressesExhausted'
-  | 'ConfigurationProblem';
+  | 'ConfigurationProblem'
+  | 'BGPPeerReady'
+  | 'BGPPeerNotReady';
 
 /** What the Event says. */
 export interface Told {

@@ -5,13 +5,17 @@ import { Loop } from '../agent/loop.ts';
 import type { ClusterView } from '../desired/view.ts';
 import { KubeError, type KubeClient, type KubeObject, type Reflect, type Reflection } from '../kube/port.ts';
 import type { Log } from '../log.ts';
+import type { Told } from './concerns.ts';
+import { Events, type Subject } from './events.ts';
 import { type BGPPeerState, type NodeRouting, statusKinds } from './model.ts';
 import { SILENCE_MS } from './pace.ts';
 import { bgpPeerStates } from './peers.ts';
 import { nodeStatusPath, statusKind } from './report.ts';
 
 export interface PeerReportOptions {
-  readonly client: Pick<KubeClient, 'list' | 'create' | 'patch' | 'delete'>;
+  readonly client: Pick<KubeClient, 'get' | 'list' | 'create' | 'patch' | 'delete'>;
+  /** Who says it. */
+  readonly node: string;
   readonly reflect: Reflect;
   readonly log: Log;
   /** The configuration as it is in force here. */
@@ -59,11 +63,13 @@ class PeerReporter {
   /** Which version of a node's object came when, by our clock: nobody's clock is compared with ours. */
   private heard = new Map<string, { readonly version: string | undefined; readonly at: number }>();
   private written: Map<string, Written> | undefined;
+  private readonly events: Events;
   private lookedAt = -Infinity;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(options: PeerReportOptions) {
     this.options = options;
+    this.events = new Events(options.client, options.node);
     this.loop = new Loop({
       doing: 'writing how BGPPeers do',
       log: options.log,
@@ -103,6 +109,7 @@ class PeerReporter {
     const states = bgpPeerStates({ view: configuration, told, silent: this.silent(), before, now: Date.now() });
     for (const [name, state] of states) await this.write(name, state);
     for (const name of this.written.keys()) if (!states.has(name)) await this.delete(name);
+    await this.events.flush(Date.now());
   }
 
   private follow(): void {
@@ -157,6 +164,19 @@ class PeerReporter {
     if (!this.options.lease.held) return;
     await this.put(name, state);
     this.written!.set(name, { state, at: now });
+    const told = before && turnOf(before.state, state);
+    const about = told && (await this.subject(name));
+    if (about !== undefined) this.events.tell(about, [told!], Date.now());
+  }
+
+  /** The BGPPeer as the API server knows it: `kubectl describe` looks for Events by its uid. */
+  private async subject(name: string): Promise<Subject | undefined> {
+    for (const [group, version] of calicoGroups) {
+      const object = await this.options.client.get({ group, version, plural: 'bgppeers' }, name);
+      const { uid } = object?.metadata ?? {};
+      if (uid !== undefined) return { apiVersion: `${group}/${version}`, kind: 'BGPPeer', name, uid };
+    }
+    return undefined;
   }
 
   private async put(name: string, status: BGPPeerState): Promise<void> {
@@ -179,6 +199,23 @@ class PeerReporter {
     }
     this.written!.delete(name);
   }
+}
+
+/** Where Calico's resources may be. */
+const calicoGroups = [
+  ['crd.projectcalico.org', 'v1'],
+  ['projectcalico.org', 'v3'],
+] as const;
+
+/** It was ready and is not, or the other way round, or it is not for another reason. */
+function turnOf(was: BGPPeerState, is: BGPPeerState): Told | undefined {
+  const [before] = was.conditions;
+  const [now] = is.conditions;
+  if (now === undefined || before?.reason === now.reason) return undefined;
+  const { sessionsUp, summary } = is;
+  return now.status === 'True'
+    ? { reason: 'BGPPeerReady', type: 'Normal', message: `${sessionsUp} sessions up` }
+    : { reason: 'BGPPeerNotReady', type: 'Warning', message: `${sessionsUp} sessions up: ${summary}` };
 }
 
 function isSameVerdict(a: BGPPeerState, b: BGPPeerState): boolean {

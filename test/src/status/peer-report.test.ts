@@ -29,7 +29,7 @@ beforeEach(async () => {
       nodes: names.map((name) => ({ metadata: { name }, spec: { bgp: { ipv4Address: '10.0.0.1/24' } } })),
       ...{ pools: [], bgpConfigurations: [], filters: [], peerOptions: [], reservations: [], peers },
     }) as unknown as ClusterView;
-  report = openPeerReport({ client: kube, reflect: kube.reflect, log, view, lease });
+  report = openPeerReport({ node: 'worker-1', client: kube, reflect: kube.reflect, log, view, lease });
   await pass(5000);
 });
 afterEach(async () => {
@@ -73,6 +73,19 @@ test('the first session that goes down is written within two seconds', async () 
   tell('worker-7', 'Active');
   await pass(2000);
   expect(said()?.sessionsUp).toBe('29/30');
+});
+
+test('a BGPPeer that is not ready any more is an Event of it', async () => {
+  kube.put({ plural: 'bgppeers' }, { apiVersion: 'crd.projectcalico.org/v1', kind: 'BGPPeer', ...tor });
+  tell('worker-7', 'Active');
+  await pass(3000);
+  tell('worker-7', 'Established');
+  await pass(3000);
+  const about = { kind: 'BGPPeer', name: 'tor', uid: 'uid-tor' };
+  expect(kube.all('events')).toMatchObject([
+    { involvedObject: about, reason: 'BGPPeerNotReady', message: '29/30 sessions up: worker-7: not up yet' },
+    { involvedObject: about, reason: 'BGPPeerReady', type: 'Normal', message: '30/30 sessions up' },
+  ]);
 });
 
 test('a rolling restart of all nodes is a write every ten seconds', async () => {
