@@ -1,4 +1,5 @@
 // The keeper against the real nft and kernel, each test in a host of its own.
+import { parsePrefix } from '#ip';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { removeTable } from '../../../src/nft/cleanup.ts';
@@ -139,3 +140,12 @@ test.skipIf(why)(
     });
   },
 );
+
+test.skipIf(why)(`CAP_NET_ADMIN alone is enough ${why ?? ''}`, async () => {
+  const barely = ['setpriv', '--bounding-set', '-all,+net_admin', '--inh-caps', '-all', '--'];
+  await using table = openNft(log, { nft: nftCommand(['ip', 'netns', 'exec', host.name, ...barely, 'nft']) });
+  table.follow({ ...basis(natted), services: [parsePrefix('203.0.113.0/24')], translated: true });
+  await table.settle();
+  expect(table.failures()[0]!.failure).toBeUndefined();
+  expect([...parseTable((await ours())!).keys()]).toContain('chain nat-outgoing');
+});
