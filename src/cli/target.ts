@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Kube } from '../kube/index.ts';
 import type { Store } from '../store/port.ts';
 import { openFileStore } from '../store/file.ts';
@@ -84,12 +85,14 @@ export async function openCluster(
     ]);
   });
   try {
+    // A server that does not answer, or not us, says so here at once.
+    await kube.client.read('/version');
     // Nobody's affinities are held: whoever asks for them gets them from the server.
     const store = await openKubernetesStore({ kube, node: '' });
-    const { error, inStepSince } = store.status();
-    if (error !== undefined && inStepSince === undefined) {
+    const trouble = await whyNotInStep(store);
+    if (trouble !== undefined) {
       await store[Symbol.asyncDispose]();
-      throw new CliError('unreachable', [`the cluster at ${kube.server} cannot be read: ${error}`]);
+      throw new CliError('unreachable', [`the cluster at ${kube.server} cannot be read: ${trouble}`]);
     }
     const dispose = async (): Promise<void> => {
       await store[Symbol.asyncDispose]();
@@ -99,6 +102,17 @@ export async function openCluster(
   } catch (error) {
     await kube[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+const IN_STEP_WITHIN_MS = 30_000;
+
+/** A server that has much to do, or a store that has much to tell, is waited for a little longer than an agent waits. */
+async function whyNotInStep(store: Store): Promise<string | undefined> {
+  for (const end = Date.now() + IN_STEP_WITHIN_MS; ; await pause(100)) {
+    const { inStepSince, error } = store.status();
+    if (inStepSince !== undefined) return undefined;
+    if (Date.now() > end) return error ?? 'it has not told everything';
   }
 }
 
