@@ -80,8 +80,8 @@ export function createProgram(): Command {
     .action(act((context, command) => services(context, command.args)));
   program
     .command('version')
-    .description("this program's version and the agent's")
-    .action(act((context) => showVersion(context)));
+    .description("this program's version and the agent's, on a cluster those of all agents")
+    .action(act((context, command) => showVersion(context, target(command), choiceOf(command).cluster)));
   return program;
 }
 

@@ -261,6 +261,7 @@ describe.skipIf(reason)(title('manxctl on a cluster'), () => {
     const one = await manxctl('--node worker-2 node status');
     expect([one.code, one.stdout]).toEqual([0, expect.stringContaining('worker-2  AS 64512  router ID 10.250.1.12')]);
     expect((await manxctl('node status')).stdout).toMatch(/^worker-2 +good/m);
+    expect((await manxctl('version')).stdout).toMatch(/^manxd +0\.1\.0 on worker-2$/m);
     const none = await manxctl('--node worker-3 node status');
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('no agent has told the cluster')]);
   });

@@ -33,10 +33,7 @@ export async function nodeRoutingStatus(context: Context, client: Client, node: 
 }
 
 export async function allNodesRouting(context: Context, client: Client): Promise<void> {
-  const objects = await client.list<Stored>(place);
-  const nodes = objects.flatMap(({ metadata, status }) =>
-    status === undefined ? [] : [{ node: metadata.name, status }],
-  );
+  const nodes = await listRouting(client);
   context.show(
     nodes.map(({ node, status }) => ({ node, ...status })),
     (view) => renderNodes(nodes, { now: context.now(), ...view }),
@@ -44,6 +41,12 @@ export async function allNodesRouting(context: Context, client: Client): Promise
   if (nodes.some(({ status }) => status.health.state === 'degraded' || isAway(status, context.now()))) {
     context.degraded();
   }
+}
+
+/** What every agent has told. */
+export async function listRouting(client: Client): Promise<{ node: string; status: NodeRouting }[]> {
+  const objects = await client.list<Stored>(place);
+  return objects.flatMap(({ metadata, status }) => (status === undefined ? [] : [{ node: metadata.name, status }]));
 }
 
 export function renderNodeRouting(node: string, status: NodeRouting, view: View): string[] {
