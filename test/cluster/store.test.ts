@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Kube, type KubeObject, openKube } from '../../src/kube/index.ts';
 import { kindNames } from '../../src/kinds.ts';
 import { kindOf } from '../../src/resources/index.ts';
-import type { BGPPeer, IPAMBlock, Kind, Kinds } from '../../src/resources/types.ts';
+import type { BGPPeer, IPAMBlock, Kind } from '../../src/resources/types.ts';
 import { readYamlDocuments, yamlValue } from '../../src/resources/yaml.ts';
 import { fromObject } from '../../src/store/kubernetes/custom.ts';
 import { resourceOf } from '../../src/store/kubernetes/places.ts';
@@ -74,7 +74,7 @@ describe.skipIf(reason)(title('every kind'), () => {
       const { metadata, ...resource } = fromObject(kind, object).resource!;
       const { name, labels, annotations } = metadata;
       const fresh = { name, ...(labels && { labels }), ...(annotations && { annotations }) };
-      await store.create(kind, { ...resource, metadata: fresh } as Kinds[Kind] as never);
+      await store.create(kind, { ...resource, metadata: fresh });
       const written = await kube.client.get(resourceOf(kind, 'crd.projectcalico.org/v1'), name);
       expect(written?.['spec'], `${kind} ${name}`).toEqual(object['spec']);
       expect(written?.metadata.labels).toEqual(object.metadata.labels);

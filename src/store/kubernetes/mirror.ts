@@ -53,8 +53,13 @@ export class Mirror implements AsyncDisposable {
     const reflection = this.reflections.get(kind);
     if (reflection === undefined) return undefined;
     const { listed } = reflection.status();
-    const known = listed || this.isAbsent(kind) || this.options.before?.objects[kind] !== undefined;
-    return known ? reflection.all() : undefined;
+    return listed || this.isAbsent(kind) || this.wasKnown(kind) ? reflection.all() : undefined;
+  }
+
+  /** An earlier version of us may not have followed it: a cluster without it is all that is known then. */
+  private wasKnown(kind: MirroredKind): boolean {
+    const { before } = this.options;
+    return before !== undefined && (before.objects[kind] !== undefined || optionalKinds.includes(kind));
   }
 
   /** A kind that this cluster has no definition of, and can do without. */

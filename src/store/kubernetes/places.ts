@@ -7,7 +7,7 @@ import type { Kind } from '../../resources/types.ts';
 export type CalicoGroup = 'crd.projectcalico.org/v1' | 'projectcalico.org/v3';
 export const calicoGroups: readonly CalicoGroup[] = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'];
 
-/** Kinds that every agent holds in whole: what the node's routing follows from, and little of it. */
+/** Kinds that every agent holds in whole: what the node's routing follows from (all of readView), and little of it. */
 export const reflectedKinds = [
   'Node',
   'IPPool',

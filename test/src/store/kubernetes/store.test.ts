@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Prefix } from '#ip';
 import { type Kube, type KubeObject, openKube } from '../../../../src/kube/index.ts';
+import { readView } from '../../../../src/desired/view.ts';
 import { affinityLabels } from '../../../../src/resources/index.ts';
 import type { BGPPeer, BlockAffinity, IPAMBlock, IPPool, NodeResource } from '../../../../src/resources/types.ts';
 import { type KubernetesStoreOptions, openKubernetesStore } from '../../../../src/store/kubernetes.ts';
@@ -238,6 +239,13 @@ test('without a server and without a last run nothing is known, and says so; it 
   await until('somebody is told to look', () => looks > 0, 20_000);
   await until('there are no pools', async () => (await namesIn(store, 'IPPool').catch(() => ['none'])).length === 0);
 }, 60_000);
+
+test('everything that routing follows from can be read without the server', async () => {
+  const store = await openStore();
+  await fake.die();
+  const view = await readView(store);
+  expect(view).toMatchObject({ nodes: [], pools: [], peers: [] });
+});
 
 test('where only projectcalico.org is served, its resources are used', async () => {
   fake.documents.delete(crd);
