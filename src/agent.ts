@@ -6,6 +6,7 @@ import { sizeOf } from '#ip';
 import type { AddressFamily } from '../bgp/message.ts';
 import { startDiscovery } from '../fib/neighbours/index.ts';
 import { type Cluster, joinCluster } from './agent/cluster.ts';
+import { type ClusterCollection, startClusterCollection } from './agent/cluster-collection.ts';
 import { assess } from './agent/health.ts';
 import { type ClusterStatus, openClusterStatus, tellingExhaustion } from './agent/cluster-status.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
@@ -14,6 +15,7 @@ import type { Loop } from './agent/loop.ts';
 import { type Continuity, markRun } from './agent/mark.ts';
 import { nodeMtu } from './agent/mtu.ts';
 import { noteTo } from './agent/note.ts';
+import { openPodDescriptions } from './agent/pod-facts.ts';
 import { type Pods, openPods } from './agent/pods.ts';
 import { mayEnterNamespaces } from './agent/privilege.ts';
 import { Milestones, type Underway, openProbes } from './agent/probes.ts';
@@ -78,6 +80,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
     onConflict: (conflict) =>
       log.error(conflict, 'somebody else was given the address of a pod while this node was cut off: delete the pod'),
   });
+  const collection = kube && lease && stack.use(startClusterCollection({ store, node: name, log, ...kube, lease }));
+  const described = kube && config.cni ? stack.use(openPodDescriptions({ node: name, log, ...kube })) : undefined;
   const node = () => parts.router?.view?.nodes.find(({ metadata }) => metadata.name === name);
   const pods = config.cni
     ? stack.use(
@@ -87,6 +91,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
           onChange: () => parts.router?.look(),
           mtu: () => nodeMtu(node()?.spec),
           podHalf: await podHalf(config),
+          ...(described && { describePod: described.describe }),
         }),
       )
     : undefined;
@@ -123,7 +128,21 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
       }),
     );
   parts.told = told;
-  const source: Parts = { config, told, store, cluster, ipam, kernel, nft, services, pods, router, probes, startedAt };
+  const source: Parts = {
+    config,
+    told,
+    store,
+    cluster,
+    collection,
+    ipam,
+    kernel,
+    nft,
+    services,
+    pods,
+    router,
+    probes,
+    startedAt,
+  };
   await pods?.serve();
   parts.servesCni = true;
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
@@ -160,6 +179,7 @@ interface Parts {
   readonly config: AgentConfig;
   readonly store: Store;
   readonly cluster: Cluster | undefined;
+  readonly collection: ClusterCollection | undefined;
   readonly ipam: Ipam;
   readonly kernel: Kernel | undefined;
   readonly nft: NftTable | undefined;
@@ -187,7 +207,7 @@ function apiSource(parts: Parts): Parameters<typeof serveApi>[1] {
 }
 
 async function agentStatus(parts: Parts): Promise<AgentStatus> {
-  const { config, store, cluster, kernel, nft, services, pods, router, probes, told, startedAt } = parts;
+  const { config, store, cluster, collection, kernel, nft, services, pods, router, probes, told, startedAt } = parts;
   const wired = await podsStatus(parts);
   const loops = [
     ...router.failures(),
@@ -196,6 +216,7 @@ async function agentStatus(parts: Parts): Promise<AgentStatus> {
     ...(pods?.failures() ?? []),
     ...probes.loops,
     ...(cluster?.loops ?? []),
+    ...(collection?.failures() ?? []),
     ...(told?.failures() ?? []),
   ];
   const status = {
