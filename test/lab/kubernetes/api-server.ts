@@ -204,7 +204,7 @@ class RunningApiServer implements ApiServer {
       ...['--service-account-issuer', 'https://kubernetes.default.svc'],
       ...['--service-account-key-file', this.serviceAccountKeyFile],
       ...['--service-account-signing-key-file', this.serviceAccountKeyFile],
-      ...['--allow-privileged'],
+      ...['--allow-privileged', '--kubelet-preferred-address-types', 'InternalIP'],
       ...flags,
     ];
   }

@@ -1,6 +1,7 @@
 // The cgroups of a node: a subtree in each hierarchy, under which the kubelet makes its own (cgroup v1).
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { until } from '../until.ts';
 
 const hierarchies = '/run/cgroup';
 
@@ -28,10 +29,13 @@ export async function processesIn(name: string, part = ''): Promise<readonly num
   return lists.flatMap((list) => list.split('\n').filter(Boolean).map(Number));
 }
 
-/** Removes it; it must be empty of processes. */
+/** Removes it; nothing may run in it any more. The kernel lets go of what has just been killed a moment later. */
 export async function removeCgroup(name: string): Promise<void> {
   for (const hierarchy of await readdir(hierarchies)) {
-    for (const folder of (await subtree(`${hierarchies}/${hierarchy}/${name}`)).toReversed()) await rmdir(folder);
+    await until(`${hierarchy} lets go of ${name}`, async () => {
+      for (const folder of (await subtree(`${hierarchies}/${hierarchy}/${name}`)).toReversed()) await rmdir(folder);
+      return true;
+    });
   }
 }
 

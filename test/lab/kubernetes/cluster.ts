@@ -42,8 +42,7 @@ export async function startCluster({ nodes: count, prefix, folder }: ClusterOpti
   await using unfinished = new AsyncDisposableStack();
   const fabric = unfinished.use(await layFabric(prefix, count));
   const control = await fabric.plugIn('control', controlAddresses);
-  await control.ip(`route add default via ${torAddresses[0]}`);
-  await control.ip(`-6 route add default via ${torAddresses[1]}`);
+  await Promise.all([control, ...fabric.nodes].map(leaveByRouter));
   const names = fabric.nodes.map((_, index) => `worker-${index + 1}`);
   const kubelets = names.map((name) => [`system:node:${name}`, ['system:nodes']] as const);
   const components = ['kube-controller-manager', 'kube-scheduler', 'kube-proxy'].map(
@@ -84,6 +83,7 @@ export async function startCluster({ nodes: count, prefix, folder }: ClusterOpti
       await node.kill();
       await rm(node.folder, { recursive: true });
       await fabric.renew(node.host, node.addresses);
+      await leaveByRouter(node.host);
       await node.boot();
       await node.join();
     },
@@ -93,6 +93,12 @@ export async function startCluster({ nodes: count, prefix, folder }: ClusterOpti
       await rest.disposeAsync();
     },
   };
+}
+
+/** As on every machine. The addresses of Services need it, too: where no route leads, nothing is translated. */
+async function leaveByRouter(host: Host): Promise<void> {
+  await host.ip(`route add default via ${torAddresses[0]}`);
+  await host.ip(`-6 route add default via ${torAddresses[1]}`);
 }
 
 async function startControllers(api: ApiServer, control: Host, folder: string): Promise<readonly Daemon[]> {

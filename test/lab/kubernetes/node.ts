@@ -61,12 +61,17 @@ export class ClusterNode implements Place {
     for (const plugin of stockPlugins) {
       await this.run('sh', ['-c', `ln -s "$(command -v cni-${plugin})" /opt/cni/bin/${plugin}`]);
     }
+    await this.startContainerd();
+    for (const image of [this.options.pause, ...this.images]) await this.ctr(['images', 'import', image.archive]);
+  }
+
+  /** Resolves when containerd answers: a kubelet that is started before ends. */
+  async startContainerd(): Promise<void> {
     await this.containerd.start();
     await until(`containerd of ${this.name} answers`, async () => {
       if (this.containerd.ended) throw new Hopeless(`containerd ended: ${await this.containerd.lastWords()}`);
       return (await this.ctr(['version'], { mayFail: true })).code === 0;
     });
-    for (const image of [this.options.pause, ...this.images]) await this.ctr(['images', 'import', image.archive]);
   }
 
   /** The kubelet registers the node; kube-proxy translates the Services' addresses. */

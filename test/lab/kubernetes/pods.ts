@@ -53,19 +53,20 @@ export function echoDeployment(cluster: Cluster, name: string, replicas: number,
 }
 
 interface PodObject {
-  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
   readonly spec: { readonly nodeName?: string };
   readonly status: { readonly podIPs?: readonly { readonly ip: string }[] };
 }
 
-/** The pods with a label, those only that have addresses. */
+/** The pods with a label that have addresses and are not about to go. */
 export async function podsOf({ api, nodes }: Cluster, selector: string, namespace = 'default'): Promise<ClusterPod[]> {
   const { stdout } = await api.kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']);
   const { items } = JSON.parse(stdout) as { items: PodObject[] };
-  return items.flatMap(({ metadata, spec, status }) => {
+  const staying = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  return staying.flatMap(({ metadata: { name, uid }, spec, status }) => {
     const node = nodes.find((each) => each.name === spec.nodeName);
     const addresses = status.podIPs?.map(({ ip }) => ip) ?? [];
-    return node === undefined || addresses.length === 0 ? [] : [{ ...metadata, node, addresses }];
+    return node === undefined || addresses.length === 0 ? [] : [{ name, uid, node, addresses }];
   });
 }
 

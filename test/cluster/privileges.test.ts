@@ -1,0 +1,139 @@
+// What the manifest asks of a node, one by one: each privilege is taken away, and what then no longer works is named. What
+// works without it would be asked for in vain.
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Bird, startBird } from '../lab/bird.ts';
+import { cgroupsLacking } from '../lab/kubernetes/cgroups.ts';
+import { type Cluster, startCluster } from '../lab/kubernetes/cluster.ts';
+import { askEcho } from '../lab/kubernetes/echo.ts';
+import { agentsReady, installManx } from '../lab/kubernetes/manx.ts';
+import { echoDeployment, gone, podsOf, rolledOut } from '../lab/kubernetes/pods.ts';
+import { lacking } from '../lab/needs.ts';
+import { until } from '../lab/until.ts';
+
+interface PodSpec {
+  hostNetwork?: boolean;
+  initContainers: Container[];
+  containers: Container[];
+}
+interface Container {
+  securityContext: { capabilities: { add?: string[] } };
+  volumeMounts: { name: string; mountPropagation?: string }[];
+}
+interface DaemonSet {
+  readonly spec: { readonly template: { readonly spec: PodSpec } };
+}
+
+const reason =
+  lacking('kubernetes', 'etcd', 'openssl', 'containerd', 'runc', 'cni-plugins', 'busybox', 'nft', 'bird') ??
+  cgroupsLacking();
+const title = (sentence: string): string => (reason === undefined ? sentence : `${sentence} (skipped: ${reason})`);
+let cluster: Cluster;
+let tor: Bird;
+let asWritten: DaemonSet;
+
+const manx = ['-n', 'manx-system'];
+
+beforeAll(async () => {
+  if (reason !== undefined) return;
+  cluster = await startCluster({ nodes: 1, prefix: 'p-', folder: '/run/lab/privileges' });
+  tor = await startBird(cluster.fabric.tor, '/run/lab/privileges/tor');
+  await installManx(cluster, '/run/lab/privileges/image');
+  const { stdout } = await cluster.api.kubectl([...manx, 'get', 'daemonset', 'manx', '-o', 'json']);
+  asWritten = JSON.parse(stdout) as DaemonSet;
+}, 240_000);
+afterAll(() => cluster?.[Symbol.asyncDispose](), 60_000);
+
+/** Replaces the DaemonSet's pods by such as these. */
+async function rollOut(edit: (spec: PodSpec) => void): Promise<void> {
+  const changed = structuredClone(asWritten);
+  edit(changed.spec.template.spec);
+  const patch = JSON.stringify([{ op: 'replace', path: '/spec/template/spec', value: changed.spec.template.spec }]);
+  await cluster.api.kubectl([...manx, 'patch', 'daemonset', 'manx', '--type=json', '-p', patch]);
+}
+
+const checks: readonly (readonly [name: string, holds: () => Promise<unknown>])[] = [
+  ['the agent is ready', () => agentsReady(cluster, 40)],
+  ['the router has both sessions', () => until('both sessions', async () => (await sessions()) === 2, 20_000, 500)],
+  ['a new pod is ready', () => rolledOut(cluster, 'deployment/probe', 'default', 30)],
+  [
+    'the host reaches the pod',
+    async () => {
+      const targets = (await podsOf(cluster, 'app=probe')).flatMap(({ addresses }) => addresses);
+      const reached = async (): Promise<boolean> =>
+        (await askEcho(cluster.fabric.host, targets)).every(({ error }) => error === undefined);
+      await until('both families', reached, 15_000, 500);
+    },
+  ],
+];
+
+async function sessions(): Promise<number> {
+  return (await tor.birdc('show protocols')).split('\n').filter((line) => line.includes('Established')).length;
+}
+
+/** The first thing that does not work, in words; nothing if all does. */
+async function firstFailing(): Promise<string | undefined> {
+  await cluster.api.apply(echoDeployment(cluster, 'probe', 1));
+  try {
+    for (const [name, holds] of checks) {
+      const held = await holds().then(
+        () => true,
+        () => false,
+      );
+      if (!held) return name;
+    }
+    return undefined;
+  } finally {
+    await cluster.api.kubectl(['delete', 'deployment', 'probe']);
+  }
+}
+
+beforeEach(async () => {
+  if (reason !== undefined) return;
+  await rollOut(() => undefined);
+  await agentsReady(cluster);
+  await gone(cluster, 'app=probe');
+}, 180_000);
+
+test.skipIf(reason)(
+  title('with everything that the manifest asks for, everything works'),
+  async () => {
+    expect(await firstFailing()).toBeUndefined();
+  },
+  180_000,
+);
+
+const without = (capability: string) => (spec: PodSpec) => {
+  const [{ securityContext }] = spec.containers as [Container];
+  securityContext.capabilities.add = securityContext.capabilities.add!.filter((each) => each !== capability);
+};
+const unmounted = (volume: string) => (spec: PodSpec) => {
+  const [container] = spec.containers as [Container];
+  container.volumeMounts = container.volumeMounts.filter(({ name }) => name !== volume);
+};
+
+const losses: readonly (readonly [privilege: string, take: (spec: PodSpec) => void, failing: string])[] = [
+  ['NET_ADMIN', without('NET_ADMIN'), 'the agent is ready'],
+  ['NET_BIND_SERVICE', without('NET_BIND_SERVICE'), 'the agent is ready'],
+  ["the node's network", (spec) => void (spec.hostNetwork = false), 'the agent is ready'],
+  ['/run/manx', unmounted('run'), 'the agent is ready'],
+  ['/var/lib/manx', unmounted('state'), 'the agent is ready'],
+  ['/etc/cni/net.d', unmounted('cni-net'), 'the agent is ready'],
+  ['/proc/sys/net', unmounted('sysctls'), 'the agent is ready'],
+  ['/run/netns', unmounted('netns'), 'a new pod is ready'],
+  [
+    'propagation of mounts below /run/netns',
+    (spec) => {
+      for (const mount of spec.containers[0]!.volumeMounts) delete mount.mountPropagation;
+    },
+    'a new pod is ready',
+  ],
+];
+
+test.skipIf(reason).each(losses)(
+  title('without %s it is not true that %3$s'),
+  async (_privilege, take, failing) => {
+    await rollOut(take);
+    expect(await firstFailing()).toBe(failing);
+  },
+  240_000,
+);
