@@ -1,5 +1,5 @@
 // The cgroups of a node: a subtree in each hierarchy, under which the kubelet makes its own (cgroup v1).
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { until } from '../until.ts';
 
@@ -7,7 +7,13 @@ const hierarchies = '/run/cgroup';
 
 /** Why no kubelet can run here, or undefined. */
 export function cgroupsLacking(): string | undefined {
-  return existsSync('/sys/fs/cgroup/cgroup.controllers') ? 'the lab knows only cgroup v1' : undefined;
+  if (!existsSync(`${hierarchies}/pids`)) return 'a kubelet of the lab needs cgroup v1, which this machine has not';
+  try {
+    accessSync(`${hierarchies}/pids`, constants.W_OK);
+    return undefined;
+  } catch {
+    return 'a kubelet needs root, to make cgroups';
+  }
 }
 
 export async function makeCgroup(name: string): Promise<void> {
