@@ -1,7 +1,7 @@
 // One daemon and our speaker on a cable: what every interop test starts from.
 //
 // The daemon lives in a host of its own; the speaker runs in the test's process, in the lab's outer namespace.
-import { type Address, type Prefix } from '#ip';
+import { type Address, type Prefix, parsePrefix } from '#ip';
 import { type Speaker, createSpeaker } from '../../bgp/index.ts';
 import type { OriginatedRoute, PeerWish, SpeakerWish } from '../../bgp/wish.ts';
 import { peerDefaults } from '../../bgp/wish.ts';
@@ -19,6 +19,8 @@ export interface PairOptions {
   readonly internal: boolean;
   /** Who dials. */
   readonly dialer: 'us' | 'them';
+  /** We know only the network that they come from. */
+  readonly dynamic?: boolean;
   readonly peer?: Partial<PeerWish>;
   readonly speaker?: Partial<SpeakerWish>;
   readonly daemon?: Partial<SessionSetting>;
@@ -69,27 +71,23 @@ export async function pair(daemon: Daemon, lane: number, options: PairOptions): 
     announce: [theirs[options.family]],
     ...options.daemon,
   };
+  const terms = {
+    ...peerDefaults,
+    ...{ name: daemon.name, kind: 'interop', localAddress, asn: peerAsn, holdSeconds: 9, connectRetrySeconds: 1 },
+    families: [options.family === 4 ? 'ipv4-unicast' : 'ipv6-unicast'],
+    ...options.peer,
+  } satisfies Partial<PeerWish>;
+  const network = parsePrefix(
+    `${options.family === 4 ? peerAddress.replace(/\d+$/, '0') : peerAddress.replace(/\d+$/, '')}/${length}`,
+  );
   const wish: SpeakerWish = {
     asn: localAsn,
     routerId: '10.0.0.1' as Address,
     listen: [{ address: localAddress, port: 179 }],
     multipath: 1,
     originated: [{ prefix: ours[options.family] as Prefix, ...options.originated }],
-    peers: [
-      {
-        ...peerDefaults,
-        name: daemon.name,
-        kind: 'interop',
-        address: peerAddress,
-        localAddress,
-        asn: peerAsn,
-        families: [options.family === 4 ? 'ipv4-unicast' : 'ipv6-unicast'],
-        passive: options.dialer === 'them',
-        holdSeconds: 9,
-        connectRetrySeconds: 1,
-        ...options.peer,
-      },
-    ],
+    peers: options.dynamic ? [] : [{ ...terms, address: peerAddress, passive: options.dialer === 'them' }],
+    dynamicPeers: options.dynamic ? [{ ...terms, prefix: network, maxPeers: 2 }] : [],
     ...options.speaker,
   };
   const start = (): Promise<RunningDaemon> => daemon.start(host, `/run/lab/interop/${name}`, setting);

@@ -10,7 +10,11 @@ export const bird: Daemon = {
     'restartHelper',
     'password',
     'ttlSecurity',
+    'internalTtlSecurity',
     'gracefulRestart',
+    'longLived',
+    'refresh',
+    'extendedMessage',
     'addPath',
     'extendedNextHop',
     'reflectorClient',
@@ -41,7 +45,7 @@ export const bird: Daemon = {
 function configuration(setting: SessionSetting): string {
   const routes = setting.announce.map((prefix) => `  route ${prefix} blackhole;`).join('\n');
   const channel = `ipv${setting.family} {
-    import all; export where source = RTS_STATIC;
+    import all; export ${setting.gracefulShutdown ? 'filter leaving' : 'where source = RTS_STATIC'};
     ${setting.addPath ? 'add paths on;' : ''}
   };`;
   const extended = `ipv4 { import all; export all; extended next hop on; };`;
@@ -49,6 +53,7 @@ function configuration(setting: SessionSetting): string {
 log stderr all;
 router id ${setting.routerId};
 protocol device {}
+filter leaving { if source != RTS_STATIC then reject; bgp_community.add((65535, 0)); accept; }
 protocol static { ipv${setting.extendedNextHop ? 4 : setting.family};
 ${routes}
 }
@@ -62,6 +67,8 @@ protocol bgp peer0 {
   ${setting.ttlSecurity ? 'ttl security on;' : ''}
   ${setting.reflectorClient ? 'rr client;' : ''}
   graceful restart ${setting.gracefulRestart ? 'on' : 'aware'};
+  ${setting.longLived ? 'graceful restart time 1; long lived graceful restart on; long lived stale time 3600;' : ''}
+  ${setting.extendedMessage ? 'enable extended messages on;' : ''}
   ${setting.extendedNextHop ? extended : channel}
 }
 `;

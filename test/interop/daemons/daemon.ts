@@ -19,6 +19,11 @@ export interface SessionSetting {
   readonly password?: string;
   readonly ttlSecurity?: boolean;
   readonly gracefulRestart?: boolean;
+  /** Beside gracefulRestart: its routes may be kept for an hour, and go stale after a second (RFC 9494). */
+  readonly longLived?: boolean;
+  readonly extendedMessage?: boolean;
+  /** Its routes carry GRACEFUL_SHUTDOWN (RFC 8326). */
+  readonly gracefulShutdown?: boolean;
   readonly addPath?: boolean;
   /** IPv4 routes with IPv6 next hops over an IPv6 session (RFC 8950). */
   readonly extendedNextHop?: boolean;
@@ -32,7 +37,12 @@ export type Feature =
   /** It keeps the routes of a peer that restarts. */
   | 'restartHelper'
   | 'ttlSecurity'
+  | 'internalTtlSecurity'
   | 'gracefulRestart'
+  | 'longLived'
+  /** It sends again what we ask for (RFC 2918). */
+  | 'refresh'
+  | 'extendedMessage'
   | 'addPath'
   | 'extendedNextHop'
   | 'reflectorClient'

@@ -96,7 +96,9 @@ function tableOf(lines: readonly Line[]): ReadonlyMap<string, string> {
 }
 
 function configuration(setting: SessionSetting, folder: string): string {
-  const routes = setting.announce.map((prefix) => `    unicast ${prefix} next-hop self;`);
+  const routes = setting.announce.map(
+    (prefix) => `    unicast ${prefix} next-hop self${setting.gracefulShutdown ? ' community [65535:0]' : ''};`,
+  );
   return `
 process receiver {
   run ${folder}/receive.sh;

@@ -14,7 +14,11 @@ export const frr: Daemon = {
     'restartHelper',
     'password',
     'ttlSecurity',
+    'internalTtlSecurity',
     'gracefulRestart',
+    'longLived',
+    'refresh',
+    'extendedMessage',
     'addPath',
     'extendedNextHop',
     'reflectorClient',
@@ -100,6 +104,10 @@ function configuration(setting: SessionSetting): string {
     ' no bgp network import-check',
     ' bgp log-neighbor-changes',
     ...(setting.gracefulRestart ? [' bgp graceful-restart', ' bgp graceful-restart preserve-fw-state'] : []),
+    ...(setting.longLived
+      ? [' bgp graceful-restart restart-time 1', ' bgp long-lived-graceful-restart stale-time 3600']
+      : []),
+    ...(setting.gracefulShutdown ? [' bgp graceful-shutdown'] : []),
     ` neighbor ${peer} remote-as ${setting.peerAsn}`,
     ` neighbor ${peer} update-source ${setting.localAddress}`,
     ` neighbor ${peer} timers ${Math.max(1, Math.floor(setting.holdSeconds / 3))} ${setting.holdSeconds}`,

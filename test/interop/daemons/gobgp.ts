@@ -8,7 +8,16 @@ import { type Daemon, type SessionSetting, collect } from './daemon.ts';
 export const gobgp: Daemon = {
   name: 'GoBGP',
   tools: ['gobgp'],
-  supports: new Set(['restartHelper', 'password', 'ttlSecurity', 'gracefulRestart', 'addPath', 'reflectorClient']),
+  supports: new Set([
+    'refresh',
+    'restartHelper',
+    'password',
+    'ttlSecurity',
+    'internalTtlSecurity',
+    'gracefulRestart',
+    'addPath',
+    'reflectorClient',
+  ]),
   async version() {
     return (await run('gobgpd', ['--version'])).stdout.match(/(\d+\.\d+\.\d+)/)?.[1] ?? 'unknown';
   },
@@ -32,7 +41,8 @@ export const gobgp: Daemon = {
       return (await ask('global')).includes('AS:');
     });
     const family = setting.family === 4 ? 'ipv4' : 'ipv6';
-    for (const prefix of setting.announce) await ask('global', 'rib', 'add', prefix, '-a', family);
+    const marked = setting.gracefulShutdown ? ['community', '65535:0'] : [];
+    for (const prefix of setting.announce) await ask('global', 'rib', 'add', prefix, ...marked, '-a', family);
     return {
       established: async () => /BGP state = ESTABLISHED/i.test(await ask('neighbor', setting.peerAddress)),
       async learned() {

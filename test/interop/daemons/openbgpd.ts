@@ -10,7 +10,8 @@ export const openbgpd: Daemon = {
   name: 'OpenBGPD',
   tools: ['openbgpd'],
   // No password: it wants PF_KEY, which Linux has not. No restart of its own: when its main process is killed, the one
-  // that holds the sessions still says goodbye (Cease).
+  // that holds the sessions still says goodbye (Cease). It says that it can refresh; asked to, it sent nothing again
+  // within ten seconds. GTSM: on external sessions; on internal ones it dialled without a session coming up.
   supports: new Set(['restartHelper', 'ttlSecurity', 'addPath', 'reflectorClient']),
   async version() {
     const { stdout, stderr } = await run('openbgpd-bgpd', ['-V'], { mayFail: true });
@@ -57,7 +58,7 @@ router-id ${setting.routerId}
 listen on ${setting.localAddress}
 socket "${folder}/socket"
 fib-update no
-${setting.announce.map((prefix) => `network ${prefix}`).join('\n')}
+${setting.announce.map((prefix) => `network ${prefix}${setting.gracefulShutdown ? ' set community GRACEFUL_SHUTDOWN' : ''}`).join('\n')}
 neighbor ${setting.peerAddress} {
   remote-as ${setting.peerAsn}
   local-address ${setting.localAddress}
