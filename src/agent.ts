@@ -9,6 +9,7 @@ import { type Cluster, joinCluster } from './agent/cluster.ts';
 import { type ClusterCollection, startClusterCollection } from './agent/cluster-collection.ts';
 import { assess } from './agent/health.ts';
 import { type ClusterStatus, openClusterStatus, tellingExhaustion } from './agent/cluster-status.ts';
+import { hindrances } from './agent/hindrances.ts';
 import { type Kernel, openKernel } from './agent/kernel.ts';
 import { lockFolders } from './agent/lock.ts';
 import type { Loop } from './agent/loop.ts';
@@ -55,6 +56,8 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const parts: Underway & { told?: ClusterStatus | undefined } = {};
   const milestones = new Milestones(config, parts);
   const probes = stack.use(openProbes(config.health, { underway: parts, milestones, log }));
+  parts.hindrances = await hindrances(config);
+  for (const hindrance of parts.hindrances) log.error({ hindrance }, 'this host does not let the agent work');
 
   const onNextHops = (): void => parts.router?.nextHopsChanged();
   const kernel = config.fib ? stack.use(openKernel({ log, sysctls: config.sysctls, onNextHops })) : undefined;
@@ -90,6 +93,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
           ipam: tellingExhaustion(ipam, (event) => parts.told?.tell(event)),
           onChange: () => parts.router?.look(),
           mtu: () => nodeMtu(node()?.spec),
+          isInPlace: () => milestones.inPlace,
           podHalf: await podHalf(config),
           ...(described && { describePod: described.describe }),
         }),

@@ -46,6 +46,8 @@ export interface PodsOptions {
   readonly describePod?: DescribePod;
   /** The MTU of the node's own network. */
   readonly mtu: () => number;
+  /** Pods can be wired and reached: a runtime may be told to call us. */
+  readonly isInPlace: () => boolean;
   /** Who works inside pods' namespaces. */
   readonly podHalf: 'agent' | 'plugin';
 }
@@ -54,12 +56,12 @@ export interface PodsOptions {
 const COLLECT_EVERY_MS = 5 * 60_000;
 const TOMBSTONES_EVERY_MS = 30_000;
 const RETURN_EVERY_MS = 10_000;
-/** Somebody may take it away or change what it is made from. */
-const CONFLIST_EVERY_MS = 60_000;
+/** Somebody may take it away or change what it is made from, and at first pods are not welcome yet. */
+const CONFLIST_EVERY_MS = 2_000;
 
 /** Starts the `ip` children. Nothing is touched yet. */
 export function openPods(options: PodsOptions): Pods {
-  const { config, store, ipam, log, onChange, describePod, mtu, podHalf } = options;
+  const { config, store, ipam, log, onChange, describePod, mtu, isInPlace, podHalf } = options;
   const stack = new AsyncDisposableStack();
   const batch = stack.use(startBatch());
   const removals = stack.use(startBatch());
@@ -122,6 +124,7 @@ export function openPods(options: PodsOptions): Pods {
     everyMs: CONFLIST_EVERY_MS,
     work: async () => {
       const { conflist: file, conflistFrom } = config;
+      if (!isInPlace()) return;
       if (file !== undefined && (await publishConflist(file, conflistFrom))) log.info({ file }, 'pods are welcome');
     },
   });

@@ -15,6 +15,8 @@ export interface Underway {
   kernel?: Kernel | undefined;
   router?: Router;
   pods?: Pods | undefined;
+  /** See hindrances.ts. */
+  hindrances?: readonly string[];
   /** The CNI socket is open. */
   servesCni?: true;
 }
@@ -32,7 +34,7 @@ export class Milestones {
   }
 
   look(): Progress {
-    const { store, router, servesCni } = this.underway;
+    const { store, router, servesCni, hindrances } = this.underway;
     const { fib, cni } = this.config;
     const speakerRuns = router?.speaker !== undefined;
     if (speakerRuns) this.settle();
@@ -42,13 +44,17 @@ export class Milestones {
       speakerRuns,
       routes: fib ? (this.settled ? 'synced' : 'waiting') : 'leftOut',
       cni: cni ? (servesCni ? 'serving' : 'waiting') : 'leftOut',
+      hindrances,
+      deaf: (router?.speaker?.status().listening ?? []).flatMap(({ address, port, error }) =>
+        error === undefined ? [] : [`nobody can dial us at ${address} port ${port}: ${error}`],
+      ),
     };
   }
 
   /** The speaker runs and the kernel has what it should have had by then: nothing of a top-of-rack router in it. */
   get inPlace(): boolean {
-    const { speakerRuns, routes } = this.look();
-    return speakerRuns && routes !== 'waiting';
+    const { speakerRuns, routes, hindrances } = this.look();
+    return speakerRuns && routes !== 'waiting' && hindrances?.length === 0;
   }
 
   private settle(): void {

@@ -25,16 +25,26 @@ export interface Progress {
   /** What should be in the kernel was in it, at some time. 'leftOut': routes are not ours to install. */
   readonly routes: 'leftOut' | 'synced' | 'waiting';
   readonly cni: 'leftOut' | 'serving' | 'waiting';
+  /** What this host does not give to the process, a sentence each; absent until that has been looked at. */
+  readonly hindrances: readonly string[] | undefined;
+  /** Where BGP should be listened and cannot be, and why. */
+  readonly deaf: readonly string[];
 }
 
-export function readiness({ storeReached, storeSays, speakerRuns, routes, cni }: Progress): Check[] {
+export function readiness({ storeReached, storeSays, speakerRuns, routes, cni, hindrances, deaf }: Progress): Check[] {
   return [
+    {
+      name: 'host',
+      good: hindrances?.length === 0,
+      says: hindrances?.join('; ') || (hindrances ? 'lets us work' : 'not looked at yet'),
+    },
     { name: 'store', good: storeReached, says: storeReached ? 'has been read' : `not read yet: ${storeSays}` },
     {
       name: 'speaker',
       good: speakerRuns,
       says: speakerRuns ? 'runs' : 'waits for a configuration that says who this node is',
     },
+    { name: 'listening', good: deaf.length === 0, says: deaf.join('; ') || 'nothing stands against it' },
     {
       name: 'routes',
       good: routes !== 'waiting',

@@ -122,13 +122,13 @@ const unmounted = (volume: string) => (spec: PodSpec) => {
 };
 
 const losses: readonly (readonly [privilege: string, take: (spec: PodSpec) => void, failing: string])[] = [
-  ['NET_ADMIN', without('NET_ADMIN'), 'a new pod is ready'],
-  ['NET_BIND_SERVICE', without('NET_BIND_SERVICE'), 'the agent accepts sessions'],
+  ['NET_ADMIN', without('NET_ADMIN'), 'the agent is ready'],
+  ['NET_BIND_SERVICE', without('NET_BIND_SERVICE'), 'the agent is ready'],
   ["the node's network", (spec) => void (spec.hostNetwork = false), 'the agent is ready'],
   ['/run/manx', unmounted('run'), 'the agent is ready'],
   ['/var/lib/manx', unmounted('state'), 'the agent is ready'],
   ['/etc/cni/net.d', unmounted('cni-net'), 'a new pod is ready'],
-  ['/proc/sys/net', unmounted('sysctls'), 'a new pod is ready'],
+  ['/proc/sys/net', unmounted('sysctls'), 'the agent is ready'],
   ['/run/netns', unmounted('netns'), 'a new pod is ready'],
   [
     'propagation of mounts below /run/netns',

@@ -10,6 +10,8 @@ const ready: Progress = {
   speakerRuns: true,
   routes: 'synced',
   cni: 'serving',
+  hindrances: [],
+  deaf: [],
 };
 const badOf = (progress: Progress) => readiness(progress).filter(({ good }) => !good);
 
@@ -34,6 +36,13 @@ describe('an agent is ready', () => {
       'speaker: waits for a configuration that says who this node is',
     ],
     ['routes are not in yet', { routes: 'waiting' }, 'routes: not in the kernel yet'],
+    ['the host was not looked at', { hindrances: undefined }, 'host: not looked at yet'],
+    [
+      'the host denies what the work takes',
+      { hindrances: ['no CAP_NET_ADMIN', 'read-only'] },
+      'host: no CAP_NET_ADMIN; read-only',
+    ],
+    ['nobody can dial it', { deaf: ['port 179: EACCES'] }, 'listening: port 179: EACCES'],
     ['the CNI socket is not open', { cni: 'waiting' }, 'cni: does not answer yet'],
   ] as const)('not while %s', (_what, part, says) => {
     expect(badOf({ ...ready, ...part }).map((check) => `${check.name}: ${check.says}`)).toEqual([says]);
@@ -99,7 +108,15 @@ describe('over HTTP', () => {
     const ask = await serving(ready);
     expect(await ask('/readyz')).toEqual([
       200,
-      'good  store: has been read\ngood  speaker: runs\ngood  routes: have been put into the kernel\ngood  cni: answers\n',
+      [
+        'good  host: lets us work',
+        'good  store: has been read',
+        'good  speaker: runs',
+        'good  listening: nothing stands against it',
+        'good  routes: have been put into the kernel',
+        'good  cni: answers',
+        '',
+      ].join('\n'),
     ]);
   });
 
