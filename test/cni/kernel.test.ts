@@ -258,10 +258,15 @@ describe.each(['agent', 'plugin'] as const)("the pod's half by the %s:", (podHal
       await node.add(pod);
       const look = async (): Promise<string> =>
         (await pod.host.run('sh', ['-c', 'ip -o addr; ip route; ip -6 route'])).stdout;
-      const before = [(await look()).replaceAll(' tentative', ''), await node.remains()];
+      // The kernel gives eth0 its link-local address in its own time.
+      const settled = async (): Promise<string> => {
+        const seen = await look();
+        return seen.includes('scope link') && seen.includes('fe80') && !seen.includes('tentative') ? seen : '';
+      };
+      const before = [await until('addresses are settled', settled), await node.remains()];
       const again = await node.cni('ADD', pod);
       expect(JSON.parse(again.stdout)).toMatchObject({ code: 101 });
-      expect([(await look()).replaceAll(' tentative', ''), await node.remains()]).toEqual(before);
+      expect([await look(), await node.remains()]).toEqual(before);
     });
 
     test("somebody else's interface of that name stays, and nothing is left", async () => {
