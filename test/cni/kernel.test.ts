@@ -35,6 +35,11 @@ async function reaches(from: { run: Node['host']['run'] }, address: string): Pro
 
 const addressesOf = (result: AddResult): string[] => result.ips.map(({ address }) => address.split('/')[0]!);
 
+/** The kernel gives an interface its link-local address in its own time, and routes with it. */
+function isSettled(shown: string): boolean {
+  return shown.includes('inet6 fe80') && !shown.includes('tentative');
+}
+
 /** What is the same for every pod: without indices, the pod's own MAC and names of namespaces. */
 function plain(text: string): string[] {
   return text
@@ -62,7 +67,7 @@ describe.each(['agent', 'plugin'] as const)("the pod's half by the %s:", (podHal
       await node.add(pod, web1);
       const show = async (): Promise<string> =>
         (await pod.host.run('sh', ['-c', 'ip -d addr show dev eth0; ip route; ip -6 route'])).stdout;
-      await until('its link-local address is settled', async () => !(await show()).includes('tentative'));
+      await until('its link-local address is settled', async () => isSettled(await show()));
       // The one difference: nobody is asked for duplicates of the address.
       expect(plain((await show()).replace(' nodad', ''))).toEqual(plain(await fixture('pod-side.txt')));
     });
@@ -77,7 +82,9 @@ describe.each(['agent', 'plugin'] as const)("the pod's half by the %s:", (podHal
         `ip -d link show dev ${name}; ip addr show dev ${name}; ip route; ip -6 route`,
         ...settings.map((key) => `echo ${key} = $(cat /proc/sys/net/${key})`),
       ];
-      const seen = (await node.host.run('sh', ['-c', commands.join('; ')])).stdout;
+      const show = async (): Promise<string> => (await node.host.run('sh', ['-c', commands.join('; ')])).stdout;
+      await until('its link-local address is settled', async () => isSettled(await show()));
+      const seen = await show();
       // Not of other pods, and not of the nodes' own networks.
       const others = /dev (cali(?!0761)|eth0|lo)/;
       const [ours, calicos] = [seen.replaceAll(' proto 201', ''), captured.join('\n')].map((text) =>
@@ -258,11 +265,7 @@ describe.each(['agent', 'plugin'] as const)("the pod's half by the %s:", (podHal
       await node.add(pod);
       const look = async (): Promise<string> =>
         (await pod.host.run('sh', ['-c', 'ip -o addr; ip route; ip -6 route'])).stdout;
-      // The kernel gives eth0 its link-local address in its own time.
-      const settled = async (): Promise<string> => {
-        const seen = await look();
-        return seen.includes('scope link') && seen.includes('fe80') && !seen.includes('tentative') ? seen : '';
-      };
+      const settled = async (): Promise<string> => look().then((seen) => (isSettled(seen) ? seen : ''));
       const before = [await until('addresses are settled', settled), await node.remains()];
       const again = await node.cni('ADD', pod);
       expect(JSON.parse(again.stdout)).toMatchObject({ code: 101 });
