@@ -15,8 +15,9 @@ import type { Progress } from './restart.ts';
 import type { LocalFacts } from './rib/import.ts';
 import type { PeerFamily, RibPeer } from './rib/peer.ts';
 import { type NewPeer, type Rib, families } from './rib/rib.ts';
+import { Tally, tallyExport, tallyImport } from './rib/tally.ts';
 import { type Clock, type Dialer, Session, type SessionOwner } from './session/index.ts';
-import type { ExportStatus, FamilyStatus, PeerStatus } from './status.ts';
+import type { ExportStatus, FamilyStatus, PeerPolicies, PeerStatus } from './status.ts';
 import type { PeerWish, SpeakerWish } from './wish.ts';
 
 /** What a neighbour needs of the speaker that it belongs to. */
@@ -138,6 +139,23 @@ export class Neighbour implements SessionOwner {
 
   status(): PeerStatus {
     return { ...this.session.status(), families: this.wish.families.map((family) => this.familyStatus(family)) };
+  }
+
+  /** Counts by rule what its policies decide about: see rib/tally.ts. Pauses after every step. */
+  *policies(): Generator<void, PeerPolicies> {
+    const { rib } = this.host;
+    const [peer, local] = [{ ...this.peer }, this.host.local()];
+    const groups = families.flatMap((family) => {
+      const { member } = this.family(family);
+      return member === undefined ? [] : [{ family, terms: rib.tables[family].groupOfMember(member).terms }];
+    });
+    const imports = new Tally(peer.importPolicy?.policy);
+    const exports = new Tally(this.exportPolicy?.policy);
+    for (const family of families) yield* tallyImport(rib.tables[family], peer, local, imports);
+    for (const { family, terms } of groups) {
+      yield* tallyExport(rib.tables[family], { peer: peer.index, terms }, local, exports);
+    }
+    return { import: imports.use(), ...(groups.length > 0 && { export: exports.use() }) };
   }
 
   /** Whether a route for the prefix is announced to it. */

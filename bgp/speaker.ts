@@ -4,6 +4,7 @@
 // it to Adj-RIB-In (rib/rib.ts); that marks prefixes and wakes the turn, which lets the tables work in slices: decision,
 // Loc-RIB, export and Adj-RIB-Out, messages to the sessions, and the best paths to whoever forwards by them.
 import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Address } from '#ip';
 import { Deferral } from './deferral.ts';
 import { wishedAddresses } from './export-terms.ts';
@@ -17,7 +18,7 @@ import type { Resolve } from './rib/next-hop-table.ts';
 import { Rib, families } from './rib/rib.ts';
 import { type RouteQuery, bestRoutes, routesOf } from './routes.ts';
 import { type Clock, type Dialer, ceaseCodes, createDialer, listen, systemClock } from './session/index.ts';
-import type { RouteStatus, SpeakerStatus } from './status.ts';
+import type { PeerPolicies, RouteStatus, SpeakerStatus } from './status.ts';
 import type { SpeakerWish } from './wish.ts';
 
 export interface SpeakerOptions {
@@ -48,6 +49,8 @@ export interface Speaker {
   status(): SpeakerStatus;
   /** Routes with all their paths and reasons. Lazy. */
   routes(query?: RouteQuery): Iterable<RouteStatus>;
+  /** How many routes each rule of a peer's policies decides about now; undefined for a peer that there is not. */
+  policies(peer: string): Promise<PeerPolicies | undefined>;
   /** Every prefix that is forwarded by paths of peers. Lazy. */
   best(): Iterable<BestRoute>;
   /** `resolve` may answer differently now. */
@@ -188,6 +191,19 @@ class BgpSpeaker implements Speaker {
 
   routes(query: RouteQuery = {}): Iterable<RouteStatus> {
     return this.local === undefined ? [] : routesOf(this.rib, [...this.neighbours], this.local, query);
+  }
+
+  async policies(peer: string): Promise<PeerPolicies | undefined> {
+    const tally = this.neighbours.get(peer)?.policies();
+    if (tally === undefined) return undefined;
+    for (;;) {
+      const end = performance.now() + sliceMs;
+      do {
+        const { done, value } = tally.next();
+        if (done === true) return value;
+      } while (performance.now() < end);
+      await nextTurn();
+    }
   }
 
   best(): Iterable<BestRoute> {

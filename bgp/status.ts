@@ -70,6 +70,28 @@ export interface FamilyStatus {
   readonly prefixLimit?: { readonly max: number; readonly action: 'discard' | 'close'; readonly discarded: number };
 }
 
+/** What the rules of a peer's policies decide about at this moment. */
+export interface PeerPolicies {
+  readonly import: PolicyUse;
+  /** Absent while the session is not up: then there is nobody to be told. */
+  readonly export?: PolicyUse;
+}
+
+/** A policy, with the number of routes that each rule decides about, in order. Both families together. */
+export interface PolicyUse {
+  readonly policy: string;
+  readonly rules: readonly (RuleOutcome & { readonly name: string })[];
+  /** What no rule matches. */
+  readonly otherwise: RuleOutcome;
+  /** Refused before any rule was asked: a loop, a next hop that is none, what iBGP or the route itself forbids. */
+  readonly unasked: number;
+}
+
+export interface RuleOutcome {
+  readonly action: 'accept' | 'reject';
+  readonly routes: number;
+}
+
 /** Why a session ended, or an UPDATE was not taken as it came. */
 export interface SessionError {
   /** ms since the epoch. */

@@ -1,7 +1,7 @@
 // What the API asks of the agent.
 import type { Prefix } from '#ip';
 import type { AddressFamily } from '../../bgp/message.ts';
-import type { RouteStatus, SpeakerStatus } from '../../bgp/status.ts';
+import type { PeerPolicies, RouteStatus, SpeakerStatus } from '../../bgp/status.ts';
 import type { PeerWish } from '../../bgp/wish.ts';
 import type { FibStatus } from '../../fib/route.ts';
 import type { AgentStatus } from '../agent/status.ts';
@@ -29,6 +29,8 @@ export type WishOfPeer = Omit<PeerWish, 'address' | 'passive' | 'port'>;
 export interface SpeakerFace {
   status(): SpeakerStatus;
   routes(query?: RouteQuery): Iterable<RouteStatus>;
+  /** How many routes each rule of the peer's policies decides about now. */
+  policies(peer: string): Promise<PeerPolicies | undefined>;
   refresh(peer: string): void;
   reset(peer: string): void;
 }

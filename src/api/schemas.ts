@@ -72,6 +72,14 @@ const Capability = T.Object(
   { additionalProperties: true, description: 'RFC 5492: what else there is depends on the name' },
 );
 
+const outcome = { action: oneOf('accept', 'reject'), routes: count('decided about so at this moment') };
+const PolicyUse = shape({
+  policy: T.String(),
+  rules: T.Array(shape({ name: T.String(), ...outcome })),
+  otherwise: shape(outcome, 'what no rule matches'),
+  unasked: count('refused before any rule was asked: loops, next hops that are none, what iBGP forbids'),
+});
+
 export const Peer = shape({
   name: T.String(),
   kind: T.String({ description: 'node mesh, global, node specific' }),
@@ -110,6 +118,7 @@ export const Peer = shape({
       shutdown: optional(T.String()),
     }),
   ),
+  policies: optional(shape({ import: PolicyUse, export: optional(PolicyUse) }, 'only where one peer is asked for')),
 });
 
 const NextHop = shape({ via: optional(address()), dev: optional(T.String()) });

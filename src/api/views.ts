@@ -2,7 +2,7 @@
 import type { Address, Prefix } from '#ip';
 import type { AddressFamily, AsPath, Capability, Origin, PathAttributes } from '../../bgp/message.ts';
 import { formatAsPath, formatCommunity, formatExtendedCommunity } from '../../bgp/text.ts';
-import type { ExportStatus, PathStatus, PeerStatus, RouteStatus } from '../../bgp/status.ts';
+import type { ExportStatus, PathStatus, PeerPolicies, PeerStatus, RouteStatus } from '../../bgp/status.ts';
 import type { PeerWish } from '../../bgp/wish.ts';
 import type { FibStatus, Route, RouteTrouble } from '../../fib/route.ts';
 import type { ServiceEntry } from '../services/announced.ts';
@@ -21,6 +21,8 @@ export interface PeerView extends Omit<PeerStatus, 'capabilities'> {
   };
   /** What the configuration asks of this session, where that is not in the rest. */
   readonly wish?: WishView;
+  /** How many routes each rule of its filters decides about now, where one peer was asked for. */
+  readonly policies?: PeerPolicies;
 }
 
 export interface WishView {

@@ -41,8 +41,9 @@ export function filterRules(
 
 function rulesOf(filter: BGPFilter, direction: Direction, family: AddressFamily, isMixed: boolean): Rule[] {
   const field = `${direction}${family === 'ipv4-unicast' ? 'V4' : 'V6'}` as const;
+  const which = !isMixed ? '' : family === 'ipv4-unicast' ? ', IPv4' : ', IPv6';
   return (filter.spec[field] ?? []).map((rule, index) =>
-    translate(`${filter.metadata.name} rule ${index + 1}`, rule, isMixed ? family : undefined),
+    translate(`${filter.metadata.name} rule ${index + 1}${which}`, rule, isMixed ? family : undefined),
   );
 }
 

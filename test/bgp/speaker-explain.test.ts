@@ -1,8 +1,8 @@
 // For any prefix and peer: which rule or which check decided, in import and in export.
 import { expect, test } from 'vitest';
 import type { Prefix } from '#ip';
-import type { Policy } from '../../bgp/index.ts';
-import { Stage, attributes, ipv4, path, peerWish, settle, v4 } from './stage.ts';
+import type { Policy, PolicyUse } from '../../bgp/index.ts';
+import { Stage, attributes, ipv4, ourAsn, path, peerWish, settle, v4 } from './stage.ts';
 
 const P = '10.1.0.0/24';
 const Q = '10.2.0.0/24';
@@ -91,4 +91,50 @@ test('a whole table is listed without it', async () => {
   const stage = await staged({ peers: [torA], originated: [{ prefix: P as Prefix }] });
   await stage.join('tor-a');
   expect([...stage.speaker.routes()].map(({ exports }) => exports)).toEqual([undefined]);
+});
+
+/** How many routes each rule decides about, in words, with those of no rule and those refused before any. */
+function counted({ rules, otherwise, unasked }: PolicyUse): string[] {
+  return [
+    ...rules.map(({ name, action, routes }) => `${name}: ${routes} ${action}`),
+    `otherwise: ${otherwise.routes} ${otherwise.action}`,
+    `unasked: ${unasked}`,
+  ];
+}
+
+test('the rules of a peer say how many routes they decide about at this moment', async () => {
+  const stage = await staged({
+    peers: [
+      { ...torA, importPolicy: onlyP },
+      { ...torB, exportPolicy: onlyP },
+    ],
+    originated: [{ prefix: '10.9.0.0/24' as Prefix }],
+  });
+  const [a] = [await stage.join('tor-a'), await stage.join('tor-b')];
+  await a.announce([P, Q, '10.3.0.0/24']);
+  await a.announce(['10.4.0.0/24'], attributes({ asPath: path(65_001, ourAsn) }));
+  const imports = async () => counted((await stage.speaker.policies('tor-a'))!.import);
+  expect(await imports()).toEqual(['the pods: 1 accept', 'otherwise: 2 reject', 'unasked: 1']);
+  const exports = (await stage.speaker.policies('tor-b'))!.export!;
+  expect(counted(exports)).toEqual(['the pods: 1 accept', 'otherwise: 1 reject', 'unasked: 0']);
+
+  await a.withdraw([P]);
+  expect(await imports()).toEqual(['the pods: 0 accept', 'otherwise: 2 reject', 'unasked: 1']);
+  await stage.applyPeer('tor-a', { importPolicy: { ...onlyP, rules: [] } });
+  expect(await imports()).toEqual(['otherwise: 2 reject', 'unasked: 1']);
+});
+
+test('what a peer said itself is not counted as told to it, and a session that is down tells nothing', async () => {
+  const stage = await staged({ peers: [{ ...torA, exportPolicy: onlyP }, torB] });
+  const a = await stage.join('tor-a');
+  await a.announce([P, Q]);
+  expect(counted((await stage.speaker.policies('tor-a'))!.export!)).toEqual([
+    'the pods: 0 accept',
+    'otherwise: 0 reject',
+    'unasked: 0',
+  ]);
+  expect(await stage.speaker.policies('tor-b')).toEqual({
+    import: { policy: 'none', rules: [], otherwise: { action: 'accept', routes: 0 }, unasked: 0 },
+  });
+  expect(await stage.speaker.policies('nobody')).toBeUndefined();
 });

@@ -22,7 +22,11 @@ export function bgpRoutes(app: FastifyInstance, source: ApiSource): void {
   app.get<{ Params: Static<typeof PeerName> }>(
     '/v1/bgp/peers/:name',
     { schema: { summary: 'One session', params: PeerName, response: { 200: Peer, ...errors } } },
-    ({ params }) => view(source, findPeer(source, params.name).peer),
+    async ({ params }): Promise<PeerView> => {
+      const { peer, speaker } = findPeer(source, params.name);
+      const policies = await speaker.policies(peer.name);
+      return { ...view(source, peer), ...(policies && { policies }) };
+    },
   );
   for (const what of ['refresh', 'reset'] as const) {
     const summary = { refresh: 'Ask the peer for its routes again', reset: 'End the session; it comes back by itself' };

@@ -1,5 +1,12 @@
 // `manxctl bgp peer NAME`: everything about one session, in the order in which one would ask.
-import type { FamilyStatus, MessageCounter, PeerStatus, SessionError, TimerStatus } from '../../../bgp/status.ts';
+import type {
+  FamilyStatus,
+  MessageCounter,
+  PeerStatus,
+  PolicyUse,
+  SessionError,
+  TimerStatus,
+} from '../../../bgp/status.ts';
 import { addressText, endpointText } from '../../agent/status.ts';
 import { type CapabilityView, type PeerView, familyText } from '../../api/views.ts';
 import { agoText, countText, durationText } from '../../text.ts';
@@ -32,6 +39,8 @@ export function renderPeer(peer: PeerView, view: View): string[] {
     ...indented('Messages', messages(peer.messages)),
     ...indented('Families', families(peer.families)),
     ...indented('Policy and terms', terms(peer)),
+    ...indented('Routes by rule of import', rules(peer.policies?.import)),
+    ...indented('Routes by rule of export', rules(peer.policies?.export)),
     ...indented('Last errors', errors(peer.errors, view)),
   ];
 }
@@ -145,6 +154,41 @@ function terms({ wish }: PeerView): string[] {
       : 'graceful restart: off',
     ...(wish.shutdown === undefined ? [] : [`shut down by the configuration: ${wish.shutdown}`]),
   ];
+}
+
+/** How many idle rules are named. */
+const namedMax = 10;
+
+/** Rules that decide about nothing now share a line: a node in a mesh may have hundreds. */
+function rules(use: PolicyUse | undefined): string[] {
+  if (use === undefined || (use.rules.length === 0 && use.unasked === 0)) return [];
+  const { policy, otherwise, unasked } = use;
+  const numbered = use.rules.map((rule, i) => ({ ...rule, number: String(i + 1) }));
+  const rows = [
+    ...numbered.filter(({ routes }) => routes > 0),
+    { number: NOTHING, name: 'no rule matches', ...otherwise },
+    ...(unasked === 0 ? [] : [{ number: NOTHING, name: 'refused before any rule', action: 'reject', routes: unasked }]),
+  ];
+  return [
+    `filter ${policy}`,
+    ...table(
+      [
+        { head: 'ROUTES', align: 'right', cell: ({ routes }) => String(routes) },
+        { head: 'ACTION', cell: ({ action }) => action },
+        { head: 'RULE', align: 'right', cell: ({ number }) => number },
+        { head: '', cell: ({ name }) => name },
+      ],
+      rows,
+    ),
+    ...idle(numbered.filter(({ routes }) => routes === 0)),
+  ];
+}
+
+function idle(rules: readonly { readonly number: string; readonly name: string }[]): string[] {
+  if (rules.length === 0) return [];
+  const named = rules.slice(0, namedMax).map(({ number, name }) => `${number} (${name})`);
+  const more = rules.length > namedMax ? ` and ${rules.length - namedMax} more` : '';
+  return [`decide about no route now: ${named.join(', ')}${more}`];
 }
 
 function errors(all: readonly SessionError[], { now }: View): string[] {

@@ -72,6 +72,9 @@ describe('manxctl beside an agent', () => {
     expect(stdout).toMatch(/^two {2}global {2}Established since \d+ s/);
     expect(stdout).toMatch(/IPv4 unicast +✓ +✓ +✓/);
     expect(stdout).toMatch(/4-octet AS numbers +AS 64512 +AS 65001 +✓/);
+    expect(stdout).toMatch(
+      /Routes by rule of export\n {2}filter default\n.*\n +\d+ {2}accept +\d {2}originated by this node\n/,
+    );
   });
 
   test('bgp routes PREFIX says why, and who hears of it', async () => {

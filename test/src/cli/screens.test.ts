@@ -163,6 +163,35 @@ describe('manxctl bgp peer NAME', () => {
     },
   };
 
+  test('counts the routes that each rule decides about now, and names the rules that decide about none', () => {
+    const accept = { action: 'accept' } as const;
+    const policies = {
+      import: {
+        policy: 'only-pods',
+        rules: [
+          { name: 'only-pods rule 1', ...accept, routes: 40 },
+          ...Array.from({ length: 12 }, (_, i) => ({ name: `only-pods rule ${i + 2}`, ...accept, routes: 0 })),
+        ],
+        otherwise: { action: 'reject', routes: 3 },
+        unasked: 1,
+      },
+      export: { policy: 'none', rules: [], otherwise: { ...accept, routes: 5 }, unasked: 0 },
+    } as const;
+    const screen = text(renderPeer({ ...whole, policies }, view));
+    expect(screen).not.toContain('Routes by rule of export');
+    expect(screen.slice(screen.indexOf('Routes by rule'), screen.indexOf('Last errors'))).toBe(
+      `Routes by rule of import
+  filter only-pods
+  ROUTES  ACTION  RULE
+      40  accept     1  only-pods rule 1
+       3  reject     –  no rule matches
+       1  reject     –  refused before any rule
+  decide about no route now: ${Array.from({ length: 10 }, (_, i) => `${i + 2} (only-pods rule ${i + 2})`).join(', ')} and 2 more
+
+`,
+    );
+  });
+
   test('goes from the state to the last errors in the order in which one asks', () => {
     expect(text(renderPeer(whole, view))).toBe(`
 tor-a  global  Established since 3d 4h, went down 1 time
