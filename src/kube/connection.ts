@@ -141,7 +141,7 @@ class FileConnection implements Connection {
 
   private async readIdentity(): Promise<Identity> {
     const { kubeconfig, root = '' } = this.options;
-    const { KubeConfig } = await import('@kubernetes/client-node');
+    const { KubeConfig } = await import('./client-node.ts');
     const text = kubeconfig === undefined ? '' : await readFile(kubeconfig, 'utf8');
     if (this.identity?.text === text) return this.identity;
     const config = new KubeConfig();
@@ -181,7 +181,7 @@ async function authentication(
   config: KubeConfig,
   server: URL,
 ): Promise<{ headers: Record<string, string>; dispatcher: Dispatcher }> {
-  const { RequestContext, HttpMethod } = await import('@kubernetes/client-node');
+  const { RequestContext, HttpMethod } = await import('./client-node.ts');
   const context = new RequestContext(server.href, HttpMethod.GET);
   await config.applySecurityAuthentication(context);
   // A server with a certificate that the system trusts anyway needs no dispatcher of its own.
