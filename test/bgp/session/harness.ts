@@ -101,3 +101,15 @@ export function bench(other: Partial<PeerWish> = {}, options: WireOptions = {}, 
   };
   return { clock, network, owner, session, dialled, dial, establish };
 }
+
+export const marker = 'ff'.repeat(16);
+
+export function hex(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'));
+}
+
+/** Keeps the event loop busy. */
+export function takeTime(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
