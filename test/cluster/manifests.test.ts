@@ -106,6 +106,7 @@ describe.skipIf(reason)(`the agent's account${because(reason)}`, () => {
     ['watch', 'nodes'],
     ['patch', 'nodes/status'],
     ['get', 'pods'],
+    ['watch', 'pods'],
     ['watch', 'services'],
     ['watch', 'endpointslices.discovery.k8s.io'],
     ['create', 'events', 'default'],
@@ -122,8 +123,8 @@ describe.skipIf(reason)(`the agent's account${because(reason)}`, () => {
   test.each([
     ['list', 'secrets', 'kube-system'],
     ['create', 'secrets', 'manx-system'],
-    ['list', 'pods'],
     ['create', 'pods', 'manx-system'],
+    ['patch', 'pods', 'manx-system'],
     ['patch', 'nodes'],
     ['delete', 'nodes'],
     ['update', 'services'],
