@@ -1,7 +1,7 @@
 // The two kinds of model.ts as data: what deploy/crds makes their CustomResourceDefinitions from. Open, for agents of a
 // later version may say more.
-import { type FieldsOf, type Schema, asNumber, boolean, choice, integer, list, text } from '../resources/schema.ts';
-import { condition, open } from '../resources/schemas/status.ts';
+import { type Field, type FieldsOf, asNumber, boolean, choice, integer, list } from '../resources/schema.ts';
+import { condition, open, said, time, words } from '../resources/schemas/status.ts';
 import type {
   BGPPeerState,
   DownSession,
@@ -18,114 +18,113 @@ import type {
 } from './model.ts';
 
 const count = integer(0, 2 ** 31 - 1);
-const time = text('timestamp');
-/** Agents say what they have to say, also nothing. */
-const words: Schema = { type: 'text', empty: true };
+const counted = (says: string): Field => ({ says, schema: count });
+const timed = (says: string): Field => ({ says, schema: time });
 
 const sessionFamily = open({
   family: { says: 'ipv4-unicast or ipv6-unicast', schema: choice('ipv4-unicast', 'ipv6-unicast') },
-  received: { says: 'prefixes in Adj-RIB-In', schema: count },
-  accepted: { says: 'of these, past the import policy', schema: count },
-  advertised: { says: 'prefixes in Adj-RIB-Out', schema: count },
-  stale: { says: 'paths kept from before a restart of the peer', schema: count },
-  discarded: { says: 'prefixes beyond the limit', schema: count },
-  limit: { says: 'how many prefixes are taken', schema: count },
+  received: counted('prefixes in Adj-RIB-In'),
+  accepted: counted('of these, past the import policy'),
+  advertised: counted('prefixes in Adj-RIB-Out'),
+  stale: counted('paths kept from before a restart of the peer'),
+  discarded: counted('prefixes beyond the limit'),
+  limit: counted('how many prefixes are taken'),
 } satisfies FieldsOf<SessionFamily>);
 
 const address = open({
   family: { says: 'IPv4 or IPv6', schema: choice('IPv4', 'IPv6') },
-  address: { says: 'with the length of its subnet', schema: words },
-  interface: { says: 'where it is', schema: words },
-  method: { says: 'how it was found', schema: words },
-  reason: { says: 'what is wrong: none was found, or another node has it', schema: words },
+  address: said('with the length of its subnet'),
+  interface: said('where it is'),
+  method: said('how it was found'),
+  reason: said('what is wrong: none was found, or another node has it'),
 } satisfies FieldsOf<NodeAddress>);
 
 const session = open({
-  name: { says: 'as in manxctl', schema: words },
-  peer: { says: 'address of the peer, or the link that it is looked for on', schema: words },
-  type: { says: 'node mesh, global or node specific', schema: words },
+  name: said('as in manxctl'),
+  peer: said('address of the peer, or the link that it is looked for on'),
+  type: said('node mesh, global or node specific'),
   asn: { says: "the peer's AS number", schema: asNumber },
-  bgpPeer: { says: 'the BGPPeer that asks for it; absent in the mesh', schema: words },
+  bgpPeer: said('the BGPPeer that asks for it; absent in the mesh'),
   state: {
     says: 'RFC 4271 §8.2.2',
     schema: choice('Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'),
   },
-  since: { says: 'up since, or down since', schema: time },
-  cause: { says: 'why it is not up', schema: words },
+  since: timed('up since, or down since'),
+  cause: said('why it is not up'),
   shutDown: { says: 'the configuration keeps it down', schema: boolean },
-  flaps: { says: 'how often it went down since the agent started', schema: count },
+  flaps: counted('how often it went down since the agent started'),
   lastError: {
     says: 'the newest error',
-    schema: open({ at: { says: 'when', schema: time }, text: { says: 'in words', schema: words } }),
+    schema: open({ at: timed('when'), text: said('in words') }),
   },
   families: { says: 'counters of each address family', schema: list(sessionFamily) },
 } satisfies FieldsOf<NodeSession>);
 
 const routeNote = open({
-  prefix: { says: 'of the route', schema: words },
+  prefix: said('of the route'),
   trouble: {
     says: 'refused by the kernel; a foreign route is in its place; shadowed by a foreign one with a better metric',
     schema: choice('refused', 'foreign', 'shadowed'),
   },
-  reason: { says: "the kernel's words, or whose route it is", schema: words },
-  since: { says: 'since when', schema: time },
+  reason: said("the kernel's words, or whose route it is"),
+  since: timed('since when'),
 } satisfies FieldsOf<RouteNote>);
 
 const routes = open({
-  desired: { says: 'routes that should be in the kernel', schema: count },
-  installed: { says: 'routes that are, as they should be', schema: count },
-  missing: { says: 'routes that are not, or not as they should be', schema: count },
-  stale: { says: "from before the agent's start, kept until the peers have sent everything", schema: count },
-  refused: { says: 'routes that the kernel refuses', schema: count },
-  foreign: { says: "somebody else's routes in the place of ours, or before it", schema: count },
-  repairs: { says: 'how often somebody changed a route of ours and it was put back', schema: count },
+  desired: counted('routes that should be in the kernel'),
+  installed: counted('routes that are, as they should be'),
+  missing: counted('routes that are not, or not as they should be'),
+  stale: counted("from before the agent's start, kept until the peers have sent everything"),
+  refused: counted('routes that the kernel refuses'),
+  foreign: counted("somebody else's routes in the place of ours, or before it"),
+  repairs: counted('how often somebody changed a route of ours and it was put back'),
   troubles: { says: 'the first twenty that are refused or have a foreign route in the way', schema: list(routeNote) },
-  error: { says: 'why the kernel cannot be asked or told', schema: words },
+  error: said('why the kernel cannot be asked or told'),
 } satisfies FieldsOf<NodeRoutes>);
 
 const block = open({
-  cidr: { says: 'of the block', schema: words },
-  inUse: { says: 'addresses given to pods', schema: count },
+  cidr: said('of the block'),
+  inUse: counted('addresses given to pods'),
   total: { says: 'addresses in all', schema: integer(0, 2 ** 53 - 1) },
 });
 
 const pods = open({
-  wired: { says: 'pods with a cable', schema: count },
+  wired: counted('pods with a cable'),
   blocks: { says: 'blocks that this node owns', schema: list(block) },
 } satisfies FieldsOf<NodePods>);
 
 const store = open({
-  inStepSince: { says: 'in step with the API server since; absent while it is away', schema: time },
-  error: { says: 'why it is away', schema: words },
+  inStepSince: timed('in step with the API server since; absent while it is away'),
+  error: said('why it is away'),
 } satisfies FieldsOf<NodeStore>);
 
 const trouble = open({
-  kind: { says: 'of the resource', schema: words },
-  name: { says: 'of the resource', schema: words },
-  path: { says: 'the field', schema: words },
-  message: { says: 'what cannot be had, and why', schema: words },
+  kind: said('of the resource'),
+  name: said('of the resource'),
+  path: said('the field'),
+  message: said('what cannot be had, and why'),
 } satisfies FieldsOf<Trouble>);
 
 const health = open({
   state: { says: 'good or degraded', schema: choice('good', 'degraded') },
   reasons: { says: 'why not good, one clause each', schema: list(words) },
-  summary: { says: 'all reasons in one line', schema: words },
+  summary: said('all reasons in one line'),
 } satisfies FieldsOf<NodeHealth>);
 
 export const nodeRouting = open({
-  version: { says: 'of the agent', schema: words },
-  startedAt: { says: 'when the agent started', schema: time },
-  writtenAt: { says: 'when this was written; every five minutes at the least', schema: time },
+  version: said('of the agent'),
+  startedAt: timed('when the agent started'),
+  writtenAt: timed('when this was written; every five minutes at the least'),
   health: { says: 'good or degraded, and why', schema: health },
   bgp: {
     says: 'who the node is in BGP; absent until the configuration says it',
     schema: open({
       asn: { says: 'its AS number', schema: asNumber },
-      routerID: { says: 'its BGP identifier', schema: words },
+      routerID: said('its BGP identifier'),
     }),
   },
   addresses: { says: "the node's own, and how they were found", schema: list(address) },
-  sessionsUp: { says: 'Established/wanted', schema: words },
+  sessionsUp: said('Established/wanted'),
   sessions: { says: 'all BGP sessions', schema: list(session) },
   routes: { says: "the kernel's routes", schema: routes },
   pods: { says: 'pods and blocks', schema: pods },
@@ -134,17 +133,17 @@ export const nodeRouting = open({
 } satisfies FieldsOf<NodeRouting>);
 
 const down = open({
-  node: { says: 'where', schema: words },
-  session: { says: 'as in manxctl; absent where there is no session at all', schema: words },
-  since: { says: 'down since', schema: time },
-  cause: { says: 'why', schema: words },
+  node: said('where'),
+  session: said('as in manxctl; absent where there is no session at all'),
+  since: timed('down since'),
+  cause: said('why'),
 } satisfies FieldsOf<DownSession>);
 
 export const bgpPeerState = open({
-  sessionsUp: { says: 'Established/wanted', schema: words },
-  ready: { says: 'sessions that are Established', schema: count },
-  wanted: { says: 'sessions that should be', schema: count },
+  sessionsUp: said('Established/wanted'),
+  ready: counted('sessions that are Established'),
+  wanted: counted('sessions that should be'),
   conditions: { says: 'Ready, MissingSecret, MissingFilter, Conflicting, NoMatchingNode', schema: list(condition) },
-  summary: { says: 'what there is to say in one line', schema: words },
+  summary: said('what there is to say in one line'),
   down: { says: 'the first twenty sessions that are down, or nodes that have none', schema: list(down) },
 } satisfies FieldsOf<BGPPeerState>);

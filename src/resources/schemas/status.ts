@@ -1,6 +1,6 @@
 // What agents say in Calico's kinds: CalicoNodeStatus, which an operator asks for and an agent fills in, and IPPool's
 // conditions. All statuses are open: agents of a later version may say more, and the API server must not drop it.
-import { type Fields, type FieldsOf, type Schema, choice, integer, list, object, text } from '../schema.ts';
+import { type Field, type Fields, type FieldsOf, type Schema, choice, integer, list, object, text } from '../schema.ts';
 import type { CalicoNodeStatusSpec, Condition } from '../types.ts';
 
 export const calicoNodeStatusSpec = object({
@@ -10,35 +10,36 @@ export const calicoNodeStatusSpec = object({
 } satisfies FieldsOf<CalicoNodeStatusSpec>);
 
 const count = integer(0, Number.MAX_SAFE_INTEGER);
-const words: Schema = { type: 'text', empty: true };
-const time = text('timestamp');
+/** Agents say what they have to say, also nothing. */
+export const words: Schema = { type: 'text', empty: true };
+export const time = text('timestamp');
 
 const birdInstance = open({
-  state: { says: 'Ready or NotReady', schema: words },
-  version: { says: 'of the speaker', schema: words },
-  routerID: { says: 'BGP identifier', schema: words },
-  lastBootTime: { says: 'when the speaker started', schema: words },
-  lastReconfigurationTime: { says: 'when its configuration last changed', schema: words },
+  state: said('Ready or NotReady'),
+  version: said('of the speaker'),
+  routerID: said('BGP identifier'),
+  lastBootTime: said('when the speaker started'),
+  lastReconfigurationTime: said('when its configuration last changed'),
 });
 const peers = list(
   open({
-    peerIP: { says: 'address of the peer', schema: words },
-    type: { says: 'NodeMesh, NodePeer or GlobalPeer', schema: words },
-    state: { says: 'of the session', schema: words },
-    since: { says: 'when it came to be so', schema: words },
+    peerIP: said('address of the peer'),
+    type: said('NodeMesh, NodePeer or GlobalPeer'),
+    state: said('of the session'),
+    since: said('when it came to be so'),
   }),
 );
 const routes = list(
   open({
-    type: { says: 'FIB or RIB', schema: words },
-    destination: { says: 'prefix', schema: words },
-    gateway: { says: 'next hop', schema: words },
-    interface: { says: 'where packets leave', schema: words },
+    type: said('FIB or RIB'),
+    destination: said('prefix'),
+    gateway: said('next hop'),
+    interface: said('where packets leave'),
     learnedFrom: {
       says: 'whom from',
       schema: open({
-        sourceType: { says: 'Kernel, Static, Direct, NodeMesh or BGPPeer', schema: words },
-        peerIP: { says: 'address of the peer', schema: words },
+        sourceType: said('Kernel, Static, Direct, NodeMesh or BGPPeer'),
+        peerIP: said('address of the peer'),
       }),
     },
   }),
@@ -83,6 +84,11 @@ const conditions = { says: 'as everywhere in Kubernetes', schema: list(condition
 
 /** IPPool's, as Calico has it. */
 export const poolStatus = open({ conditions });
+
+/** A field of an agent's own words. */
+export function said(says: string): Field {
+  return { says, schema: words };
+}
 
 export function open(fields: Fields): Schema {
   return { type: 'object', open: true, fields };
