@@ -3,11 +3,11 @@
 // One table says each option's flag, variable, default and meaning: parsing and --help share it.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Address, Family } from '#ip';
+import { type Address, type Family, familyOf, readAddress } from '#ip';
 import { type AddressWish, readAddressWish } from './autodetect/wish.ts';
 import { parseEndpoint } from './resources/endpoint.ts';
 import { parseResource } from './resources/parse.ts';
-import type { IPPool } from './resources/types.ts';
+import type { IPPool, NodeResource } from './resources/types.ts';
 import { type CalicoGroup, calicoGroups } from './store/kubernetes/places.ts';
 import { version } from './version.ts';
 
@@ -42,6 +42,10 @@ export interface AgentConfig {
   readonly health?: { readonly address: Address; readonly port: number };
   /** Where the node's addresses come from, on Kubernetes. */
   readonly addresses: Readonly<Record<Family, AddressWish>>;
+  /** The node's AS number, on Kubernetes; absent: what its Node says, or the cluster's. */
+  readonly asNumber?: number;
+  /** Instead of the node's IPv4 address; hash: made from the node's name. */
+  readonly routerId?: Address | 'hash';
   /** To be made on Kubernetes where a family has no pool. */
   readonly pools: readonly IPPool[];
   readonly logLevel: LogLevel;
@@ -189,6 +193,19 @@ const options: readonly Option[] = [
   },
   ...addressOptions(4),
   ...addressOptions(6),
+  {
+    flag: 'as',
+    value: 'N',
+    env: 'AS',
+    says: "on Kubernetes: this node's AS number (default: the Node's, else BGPConfiguration's)",
+  },
+  {
+    flag: 'router-id',
+    value: 'ID',
+    env: 'CALICO_ROUTER_ID',
+    says: "an IPv4 address, or hash: of the node's name (default: its IPv4 address, else hash)",
+  },
+  { flag: 'no-default-pools', env: 'NO_DEFAULT_POOLS', says: 'make no IPPool, whatever the following say' },
   ...poolOptions(4),
   ...poolOptions(6),
   { flag: 'log-level', value: 'L', env: 'MANX_LOG_LEVEL', preset: 'info', says: logLevels.join(', ') },
@@ -220,6 +237,8 @@ function addressOptions(family: Family): Option[] {
 
 function poolOptions(family: Family): Option[] {
   const pool = `pool${family}`;
+  // Calico has no IP in IP for IPv6.
+  const tunnels = family === 4 ? ['IPIP', 'VXLAN'] : ['VXLAN'];
   const env = `CALICO_IPV${family}POOL`;
   const size = family === 4 ? 26 : 122;
   return [
@@ -237,6 +256,27 @@ function poolOptions(family: Family): Option[] {
       preset: String(family === 4),
       says: 'its natOutgoing: true or false',
     },
+    {
+      flag: `${pool}-no-export`,
+      value: 'B',
+      env: `${env}_DISABLE_BGP_EXPORT`,
+      preset: 'false',
+      says: 'its disableBGPExport: true or false',
+    },
+    {
+      flag: `${pool}-node-selector`,
+      value: 'S',
+      env: `${env}_NODE_SELECTOR`,
+      preset: 'all()',
+      says: 'nodes that may use it',
+    },
+    ...tunnels.map((tunnel) => ({
+      flag: `${pool}-${tunnel.toLowerCase()}`,
+      value: 'M',
+      env: `${env}_${tunnel}`,
+      preset: 'Never',
+      says: 'a tunnel, which this build has none of: Never',
+    })),
   ];
 }
 
@@ -312,10 +352,11 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
   const conflistFrom = given.get('conflist-from');
   const level = logLevels.find((name) => name === text('log-level'));
   if (level === undefined) problems.push(`--log-level ${text('log-level')}: is one of ${logLevels.join(', ')}`);
+  const { kubernetes } = kubernetesOf(given, problems);
   return {
     config: resolve(text('config')),
     datastore: resolve(text('datastore')),
-    ...kubernetesOf(given, problems),
+    ...(kubernetes && { kubernetes }),
     state: resolve(text('state')),
     run,
     node,
@@ -328,7 +369,9 @@ function assemble(given: Given, hostname: string, problems: string[]): AgentConf
     ...(port !== undefined && { listenPort: Number(port) }),
     ...(health && { health }),
     addresses: { 4: readWish(given, 4, problems), 6: readWish(given, 6, problems) },
-    pools: [...readPool(given, 4, problems), ...readPool(given, 6, problems)],
+    ...readAsNumber(given, kubernetes !== undefined, problems),
+    ...readRouterId(given, problems),
+    pools: given.has('no-default-pools') ? [] : [...readPool(given, 4, problems), ...readPool(given, 6, problems)],
     logLevel: level ?? 'info',
   };
 }
@@ -346,11 +389,17 @@ function readPool(given: Given, family: Family, problems: string[]): IPPool[] {
   const cidr = given.get(flag);
   if (cidr === undefined) return [];
   const size = given.get(`${flag}-block-size`);
-  const nat = given.get(`${flag}-nat`) ?? String(family === 4);
+  const fields = {
+    natOutgoing: truthOf(given.get(`${flag}-nat`)) ?? family === 4,
+    disableBGPExport: truthOf(given.get(`${flag}-no-export`)),
+    nodeSelector: given.get(`${flag}-node-selector`),
+    ipipMode: given.get(`${flag}-ipip`),
+    vxlanMode: given.get(`${flag}-vxlan`),
+  };
   const spec = {
     cidr,
     ...(size !== undefined && { blockSize: Number(size) }),
-    natOutgoing: nat === 'true' ? true : nat === 'false' ? false : nat,
+    ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
   };
   const document = {
     apiVersion: 'projectcalico.org/v3',
@@ -364,6 +413,33 @@ function readPool(given: Given, family: Family, problems: string[]): IPPool[] {
   if (pool !== undefined && cidr.includes(':') !== (family === 6))
     problems.push(`--${flag} ${cidr}: is not IPv${family}`);
   return pool === undefined ? [] : [pool];
+}
+
+/** What is neither is left to be complained about. */
+function truthOf(text: string | undefined): boolean | string | undefined {
+  return text === 'true' ? true : text === 'false' ? false : text;
+}
+
+/** Only on Kubernetes: elsewhere the Node is in a file, and AS in the environment is mostly somebody's assembler. */
+function readAsNumber(given: Given, inCluster: boolean, problems: string[]): Pick<AgentConfig, 'asNumber'> {
+  const text = given.get('as');
+  if (text === undefined || !inCluster) return {};
+  const spec = { bgp: { asNumber: text } };
+  const document = { apiVersion: 'projectcalico.org/v3', kind: 'Node', metadata: { name: 'as' }, spec };
+  const parsed = parseResource(document);
+  problems.push(...parsed.problems.map(({ message }) => `--as ${text}: ${message}`));
+  const asNumber = (parsed.resource as NodeResource | undefined)?.spec.bgp?.asNumber;
+  return asNumber === undefined ? {} : { asNumber };
+}
+
+/** RFC 6286 §2.1: any number but 0, mostly written as an address. */
+function readRouterId(given: Given, problems: string[]): Pick<AgentConfig, 'routerId'> {
+  const text = given.get('router-id');
+  if (text === undefined || text === 'hash') return text === undefined ? {} : { routerId: text };
+  const address = readAddress(text);
+  if (address !== undefined && familyOf(address) === 4 && address !== '0.0.0.0') return { routerId: address };
+  problems.push(`--router-id ${text}: is neither hash nor an IPv4 address other than 0.0.0.0`);
+  return {};
 }
 
 function readHealth(text: string | undefined, problems: string[]): AgentConfig['health'] {

@@ -1,5 +1,5 @@
 // The node's own addresses: looked for at the start, at every change of Nodes and once a minute, and written into the
-// Node, which is where everything else reads them.
+// Node, which is where everything else reads them. And its AS number, where we were told one.
 import { type Address, type Family, readAddress } from '#ip';
 import type { Host } from '../autodetect/choose.ts';
 import {
@@ -21,6 +21,8 @@ import { Loop } from './loop.ts';
 export interface AddressesOptions {
   readonly node: string;
   readonly wishes: Readonly<Record<Family, AddressWish>>;
+  /** Said to us; absent: whatever the Node says. */
+  readonly asNumber?: number | undefined;
   readonly store: Store;
   readonly log: Log;
   /** For tests; absent: this host. */
@@ -73,9 +75,11 @@ async function lookOnce(options: AddressesOptions): Promise<readonly AddressStat
   const hosts = { 4: await hostFor(4), 6: await hostFor(6) };
   const others = nodes.filter((node) => node !== self);
   const { ipv4Address, ipv6Address, states } = decideAddresses({ wishes, hosts, self, others });
-  const bgp = self.spec.bgp ?? {};
-  if (ipv4Address !== bgp.ipv4Address || ipv6Address !== bgp.ipv6Address) {
-    await store.update('Node', withAddresses(self, { ipv4Address, ipv6Address }));
+  const before = self.spec.bgp ?? {};
+  const { asNumber = before.asNumber } = options;
+  const isSame = ipv4Address === before.ipv4Address && ipv6Address === before.ipv6Address;
+  if (!isSame || asNumber !== before.asNumber) {
+    await store.update('Node', withBgp(self, { asNumber, ipv4Address, ipv6Address }));
   }
   return states;
 }
@@ -86,17 +90,15 @@ function remembered(state: AddressState, before: readonly AddressState[]): Addre
   return last !== undefined && state.how === AS_THE_NODE_SAYS ? { ...state, how: last.how } : state;
 }
 
-function withAddresses(
+type Written = 'asNumber' | 'ipv4Address' | 'ipv6Address';
+
+function withBgp(
   node: NodeResource,
-  { ipv4Address, ipv6Address }: Readonly<Record<'ipv4Address' | 'ipv6Address', string | undefined>>,
+  written: { readonly [Field in Written]: NonNullable<NodeResource['spec']['bgp']>[Field] | undefined },
 ): NodeResource {
-  const { ipv4Address: _v4, ipv6Address: _v6, ...others } = node.spec.bgp ?? {};
-  const bgp = {
-    ...others,
-    ...(ipv4Address !== undefined && { ipv4Address }),
-    ...(ipv6Address !== undefined && { ipv6Address }),
-  };
-  return { ...node, spec: { ...node.spec, bgp } };
+  const { asNumber: _as, ipv4Address: _v4, ipv6Address: _v6, ...others } = node.spec.bgp ?? {};
+  const given = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined));
+  return { ...node, spec: { ...node.spec, bgp: { ...others, ...given } } };
 }
 
 /** As the Kubernetes store carries them along: spec.addresses with a type each. */

@@ -15,7 +15,10 @@ export interface Cluster extends AsyncDisposable {
 }
 
 export function joinCluster(config: AgentConfig, store: Store, log: Log): Cluster {
-  const addresses = followAddresses({ node: config.node, wishes: config.addresses, store, log });
+  const addresses = followAddresses({
+    ...{ node: config.node, wishes: config.addresses, asNumber: config.asNumber },
+    ...{ store, log },
+  });
   const preparing = new Loop({
     ...{ doing: 'making what the cluster needs once', log },
     work: () => prepareCluster(store, config.pools, log),

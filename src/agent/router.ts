@@ -181,6 +181,7 @@ export class Router implements AsyncDisposable {
       services: announced,
       sighting: (link) => discovery.sighting(link),
       ...(config.listenPort !== undefined && { listenPort: config.listenPort }),
+      ...(config.routerId !== undefined && { routerId: config.routerId }),
     });
     this.latest = view;
     this.reportProblems(store.status().problems);

@@ -40,6 +40,8 @@ export interface SpeakerInput {
   readonly sighting?: (link: string) => Sighting;
   /** Listen here, whatever the configuration says; 0 for any free port. */
   readonly listenPort?: number;
+  /** Instead of the node's IPv4 address; hash: made from the node's name. */
+  readonly routerId?: Address | 'hash';
 }
 
 export interface DesiredSpeaker {
@@ -88,7 +90,7 @@ export function desiredSpeaker(input: SpeakerInput): DesiredSpeaker {
   return {
     wish: {
       asn: self.asn,
-      routerId: routerIdOf(self),
+      routerId: routerIdOf(self, input.routerId),
       listen: endpoints(input, self, plans),
       peers,
       ...(dynamicPeers.length > 0 && { dynamicPeers }),
@@ -336,9 +338,9 @@ const ANY_V4 = parseAddress('0.0.0.0');
 const ANY_V6 = parseAddress('::');
 
 /** The IPv4 address; for a node without one a number made from its name, as with Calico's `hash` (RFC 6286: not 0). */
-function routerIdOf(self: SpeakingNode): Address {
-  const v4 = self.addresses[4]?.address;
-  if (v4 !== undefined) return v4;
+function routerIdOf(self: SpeakingNode, wished: SpeakerInput['routerId']): Address {
+  const id = wished ?? self.addresses[4]?.address ?? 'hash';
+  if (id !== 'hash') return id;
   const hash = fnv32(self.name) || 1;
   return addressFromBytes(Uint8Array.of(hash >>> 24, hash >>> 16, hash >>> 8, hash));
 }

@@ -22,12 +22,17 @@ function wish(ip: string | undefined, family: 4 | 6, method?: string): AddressWi
   return reading.wish;
 }
 
-function follow(store: ReturnType<typeof createMemoryStore>, ip: string | undefined, method?: string) {
+function follow(
+  store: ReturnType<typeof createMemoryStore>,
+  ip: string | undefined,
+  method?: string,
+  asNumber?: number,
+) {
   const texts = { eth0: ['10.0.0.5/24', 'fd00::5/64'] } as Record<string, string[]>;
   const interfaces = async (): Promise<Host['interfaces']> =>
     Object.entries(texts).map(([name, all]) => ({ name, addresses: all.map(parseInterfaceAddress) }));
   const wishes = { 4: wish(ip, 4, method), 6: wish(undefined, 6) };
-  const addresses = followAddresses({ node: 'a', wishes, store, log, interfaces });
+  const addresses = followAddresses({ node: 'a', wishes, asNumber, store, log, interfaces });
   running.push(addresses);
   return { addresses, texts };
 }
@@ -45,6 +50,15 @@ test('what was found is written into the Node, and nothing else of it changes', 
     spec: { bgp: { asNumber: 64999, ipv4Address: '10.0.0.5/24' } },
   });
   expect(addresses.states()).toEqual([{ family: 4, address: '10.0.0.5/24', interface: 'eth0', how: 'first-found' }]);
+});
+
+test('the AS number that we were told takes the place of what the Node says', async () => {
+  const store = createMemoryStore(node('a', { asNumber: 64_999 }));
+  const { addresses } = follow(store, 'autodetect', undefined, 64_513);
+  await addresses.settle();
+  await addresses.settle();
+  expect(await bgpOf(store)).toEqual({ asNumber: 64_513, ipv4Address: '10.0.0.5/24' });
+  expect(store.calls.filter((call) => call.startsWith('update'))).toEqual(['update Node a']);
 });
 
 test('nothing is written while nothing changes', async () => {

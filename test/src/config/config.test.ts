@@ -70,7 +70,43 @@ describe('what is asked of Kubernetes, in flags or in the variables of Calico', 
       },
     });
   });
+  test('a pool is limited to nodes and kept from peers as the variables say', () => {
+    const env = {
+      CALICO_IPV6POOL_CIDR: 'fd82::/48',
+      CALICO_IPV6POOL_NAT_OUTGOING: 'true',
+      CALICO_IPV6POOL_DISABLE_BGP_EXPORT: 'true',
+      CALICO_IPV6POOL_NODE_SELECTOR: "rack == 'a'",
+      CALICO_IPV6POOL_VXLAN: 'Never',
+    };
+    const spec = { natOutgoing: true, disableBGPExport: true, nodeSelector: "rack == 'a'", vxlanMode: 'Never' };
+    expect(read('', env)).toMatchObject({ config: { pools: [{ spec }] } });
+  });
+  test('no pool is made where none is wanted, whatever else is said of pools', () => {
+    const env = { CALICO_IPV4POOL_CIDR: '10.82.0.0/16', CALICO_IPV4POOL_IPIP: 'Always' };
+    expect(read('', { ...env, NO_DEFAULT_POOLS: 'true' })).toMatchObject({ config: { pools: [] } });
+    // Calico's manifests ask for tunnels even where they leave the pool out.
+    expect(read('', { CALICO_IPV4POOL_IPIP: 'Always' })).toMatchObject({ config: { pools: [] } });
+  });
   test.each([
+    ['64513', 64_513],
+    ['1.10', 65_546],
+  ])('the AS number %s is that of the node', (text, asNumber) => {
+    expect(read('--store kubernetes', { AS: text })).toMatchObject({ config: { asNumber } });
+  });
+  test('elsewhere AS is not ours: it is the name of an assembler', () => {
+    expect(read('', { AS: '/usr/bin/as' })).toMatchObject({ do: 'run' });
+  });
+  test.each(['hash', '192.0.2.1'])('the router ID may be %s', (routerId) => {
+    expect(read('', { CALICO_ROUTER_ID: routerId })).toMatchObject({ config: { routerId } });
+  });
+  test.each([
+    ['--store kubernetes --as 4294967296', '--as 4294967296: '],
+    ['--store kubernetes --as leaf', '--as leaf: '],
+    ['--router-id 0.0.0.0', '--router-id 0.0.0.0: is neither hash nor an IPv4 address other than 0.0.0.0'],
+    ['--router-id fd00::1', '--router-id fd00::1: is neither hash nor an IPv4 address'],
+    ['--pool4 10.82.0.0/16 --pool4-ipip Always', 'spec.ipipMode: Always: this build has no tunnels'],
+    ['--pool6 fd82::/48 --pool6-no-export yes', 'spec.disableBGPExport: "yes" is not true or false'],
+    ['--pool4 10.82.0.0/16 --pool4-node-selector (', '--pool4 10.82.0.0/16: spec.nodeSelector: '],
     ['--ip 10.0.0.300', '--ip 10.0.0.300: is neither autodetect nor none nor an IPv4 address'],
     ['--ip6 autodetect --ip6-method eth0', '--ip6-method eth0: is none of first-found,'],
     ['--pool4 10.82.0.1/16', '--pool4 10.82.0.1/16: spec.cidr: "10.82.0.1/16" has host bits set'],

@@ -1,6 +1,6 @@
 // Which sessions a node has, and on which terms.
 import { describe, expect, it } from 'vitest';
-import { type Prefix, parseAddress } from '#ip';
+import { type Address, type Prefix, parseAddress } from '#ip';
 import type { PeerWish, SpeakerWish } from '../../../bgp/wish.ts';
 import { type ClusterView, type SpeakerInput, desiredSpeaker } from '../../../src/desired/index.ts';
 import { bgpConfiguration, bgpPeer, node, peerOptions, pool, prefixes } from '../../support/resources.ts';
@@ -77,6 +77,15 @@ describe('the node itself', () => {
   it('has a router ID even without an IPv4 address', () => {
     const six = node('w1', { ipv6Address: 'fd00::9/64' });
     expect(wish({ nodes: [six] }).routerId).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+  });
+  it('takes the router ID that it is given, and makes one from its name where it is told to', () => {
+    const idOf = (routerId: SpeakerInput['routerId'], name = 'w1'): string =>
+      wish({}, name, routerId === undefined ? {} : { routerId }).routerId;
+    expect(idOf(undefined)).toBe('10.0.0.9');
+    expect(idOf('192.0.2.77' as Address)).toBe('192.0.2.77');
+    const six = node('w1', { ipv6Address: 'fd00::9/64' });
+    expect(idOf('hash')).toBe(wish({ nodes: [six] }).routerId);
+    expect(idOf('hash')).not.toBe(idOf('hash', 'w2'));
   });
   it('has no wish, and says why, while there is no such Node or it has no address', () => {
     expect(desired({}, 'nobody')).toEqual({
