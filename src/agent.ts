@@ -128,6 +128,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
         status: () => agentStatus(source),
         routes: () => kernel?.reconciler.routes(),
         view: () => router.view,
+        problems: () => store.status().problems,
         isInPlace: () => milestones.inPlace,
       }),
     );

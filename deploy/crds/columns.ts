@@ -30,6 +30,7 @@ export const columnsOf: { readonly [K in Exclude<Kind, 'Node'> | StatusKind]: re
     flag('NAT', '.spec.natOutgoing'),
     flag('Disabled', '.spec.disabled'),
     text('Nodes', '.spec.nodeSelector'),
+    text('Allocatable', '.status.conditions[?(@.type=="Allocatable")].status'),
     text('Uses', '.spec.allowedUses', 'wide'),
     age,
   ],

@@ -8,7 +8,9 @@ import type { CalicoSource } from '../status/calico.ts';
 import { openCalicoReport } from '../status/calico-report.ts';
 import type { Told } from '../status/concerns.ts';
 import { openPeerReport } from '../status/peer-report.ts';
+import { openPoolReport } from '../status/pool-report.ts';
 import { openReport } from '../status/report.ts';
+import type { Problem } from '../store/port.ts';
 import type { Loop } from './loop.ts';
 import type { AgentStatus } from './status.ts';
 
@@ -29,16 +31,23 @@ export interface ClusterStatusOptions {
   readonly status: () => Promise<Omit<AgentStatus, 'health'>>;
   readonly routes: () => CalicoSource['routes'];
   readonly view: () => ClusterView | undefined;
+  /** What is wrong with the configuration. */
+  readonly problems: () => readonly Problem[];
   /** The routes of this node are in the kernel. */
   readonly isInPlace: () => boolean;
 }
 
 export function openClusterStatus(options: ClusterStatusOptions): ClusterStatus {
-  const { kube, lease, node, log, status, routes, view, isInPlace } = options;
+  const { kube, lease, node, log, status, routes, view, problems, isInPlace } = options;
   const { client, reflect } = kube;
   const stack = new AsyncDisposableStack();
   const report = stack.use(openReport({ node, client, reflect, log, status, isInPlace }));
   const peers = stack.use(openPeerReport({ node, client, reflect, log, view, lease }));
+  const configured = () => {
+    const known = view();
+    return known && { pools: known.pools, problems: problems() };
+  };
+  const pools = stack.use(openPoolReport({ client, reflect, log, configured, lease }));
   const source = async (): Promise<CalicoSource> => {
     const known = routes();
     return { status: await status(), ...(known && { routes: known }) };
@@ -47,7 +56,7 @@ export function openClusterStatus(options: ClusterStatusOptions): ClusterStatus 
   return {
     look: () => report.look(),
     tell: (event) => report.tell(event),
-    failures: () => [...report.loops, ...peers.loops, ...calico.loops],
+    failures: () => [...report.loops, ...peers.loops, ...pools.loops, ...calico.loops],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -42,12 +42,22 @@ export function choosePools(pools: readonly IPPool[], query: PoolQuery): PoolCho
   const chosen: IPPool[] = [];
   const refused: string[] = [];
   for (const pool of pools.filter(({ spec }) => familyOfPrefix(spec.cidr) === query.family)) {
-    const reason = refusalOf(pool, query);
+    const reason = refusalOf(pool, query) ?? overlapOf(pool, pools);
     if (reason === undefined) chosen.push(pool);
     else refused.push(`pool ${pool.metadata.name} ${reason}`);
   }
   const unknown = (query.requested ?? []).filter((text) => !pools.some((pool) => isCalled(pool, text)));
   return { pools: chosen, refused: [...refused, ...unknown.map((text) => `pool ${text} does not exist`)] };
+}
+
+/**
+ * The pool that goes before this one because they overlap: the older one, else the first by name. From both, two nodes
+ * could claim blocks of different sizes that share addresses, and neither would see the other's.
+ */
+export function elderOf(pool: IPPool, pools: readonly IPPool[]): IPPool | undefined {
+  return pools.find(
+    (other) => other !== pool && prefixesOverlap(other.spec.cidr, pool.spec.cidr) && isElder(other, pool),
+  );
 }
 
 /** The pool in which an address may be asked for by itself. Neither selectors nor the assignment mode matter. */
@@ -123,6 +133,16 @@ function refusalOf(pool: IPPool, query: PoolQuery): string | undefined {
     return `does not select the namespace (namespaceSelector ${spec.namespaceSelector})`;
   }
   return undefined;
+}
+
+function overlapOf(pool: IPPool, pools: readonly IPPool[]): string | undefined {
+  const elder = elderOf(pool, pools);
+  return elder && `overlaps pool ${elder.metadata.name} (${elder.spec.cidr}), which was there before`;
+}
+
+function isElder({ metadata: a }: IPPool, { metadata: b }: IPPool): boolean {
+  const [ageA = '', ageB = ''] = [a.creationTimestamp, b.creationTimestamp];
+  return ageA === ageB ? a.name < b.name : ageA < ageB;
 }
 
 function isCalled(pool: IPPool, text: string): boolean {

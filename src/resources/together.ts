@@ -71,12 +71,15 @@ function roughly<K extends Kind>(wrong: readonly Wrong[], kind: K): Known<K>[] {
   );
 }
 
-/** As they stand in the files: of two that do not go together the later one is reported. */
+/** As they stand in the files, or else were made: of two that do not go together the later one is reported. */
 function inPlace<K extends Kind>(known: readonly Known<K>[]): Known<K>[] {
-  const key = ({ where = {} }: Known<K>): [string, number] => [where.file ?? '', where.line ?? 0];
+  const place = ({ where = {} }: Known<K>): [string, number] => [where.file ?? '', where.line ?? 0];
+  const made = ({ resource }: Known<K>): string => resource.metadata.creationTimestamp ?? '';
   return [...known].sort((a, b) => {
-    const [[fileA, lineA], [fileB, lineB]] = [key(a), key(b)];
-    return fileA === fileB ? lineA - lineB : fileA < fileB ? -1 : 1;
+    const [[fileA, lineA], [fileB, lineB]] = [place(a), place(b)];
+    if (fileA !== fileB) return fileA < fileB ? -1 : 1;
+    if (lineA !== lineB || made(a) === made(b)) return lineA - lineB;
+    return made(a) < made(b) ? -1 : 1;
   });
 }
 

@@ -10,8 +10,8 @@ import {
 } from '../kube/port.ts';
 import type { Log } from '../log.ts';
 import type { CalicoNodeStatusSpec } from '../resources/types.ts';
-import { isRecord } from '../resources/index.ts';
 import { type CalicoSource, calicoNodeStatus, isDue } from './calico.ts';
+import { servedAt } from './calico-group.ts';
 
 export interface CalicoReportOptions {
   readonly node: string;
@@ -83,11 +83,7 @@ class CalicoReporter {
   private async discover(): Promise<void> {
     if (this.asked !== undefined || performance.now() - this.discoveredAt < DISCOVER_EVERY_MS) return;
     const { client, reflect } = this.options;
-    const group = (await serves(client, '/apis/crd.projectcalico.org/v1'))
-      ? { group: 'crd.projectcalico.org', version: 'v1' }
-      : (await serves(client, '/apis/projectcalico.org/v3'))
-        ? { group: 'projectcalico.org', version: 'v3' }
-        : undefined;
+    const group = await servedAt(client, PLURAL);
     this.discoveredAt = performance.now();
     if (group === undefined) return;
     const path = { ...group, plural: PLURAL };
@@ -105,10 +101,4 @@ class CalicoReporter {
       if (!(error instanceof KubeError) || error.code !== 'notFound') throw error;
     }
   }
-}
-
-async function serves(client: Pick<KubeClient, 'read'>, group: string): Promise<boolean> {
-  const document = await client.read(group);
-  const resources: unknown = isRecord(document) ? document['resources'] : undefined;
-  return Array.isArray(resources) && resources.some((each: unknown) => isRecord(each) && each['name'] === PLURAL);
 }

@@ -43,6 +43,16 @@ describe('the choice of pools', () => {
       'pool tunnels is for Tunnel only',
     ]);
   });
+  it('takes the older of two pools that overlap, and says so of the other', () => {
+    const [narrow, wide] = [pool('narrow', '10.9.0.0/24'), pool('wide', '10.9.0.0/16')].map((one, i) => ({
+      ...one,
+      metadata: { ...one.metadata, creationTimestamp: `2026-11-${30 - i}T12:00:00Z` },
+    }));
+    expect(choosePools([narrow!, wide!], { ...query, requested: ['narrow', 'wide'] })).toEqual({
+      pools: [wide],
+      refused: ['pool narrow overlaps pool wide (10.9.0.0/16), which was there before'],
+    });
+  });
   it('finds the pool of an address, a manual one too, but no disabled one', () => {
     const found = ['10.2.0.7', '10.1.0.7', '10.9.0.1'].map((text) => poolOf(pools, parseAddress(text))?.metadata.name);
     expect(found).toEqual(['manual', undefined, undefined]);

@@ -191,5 +191,11 @@ describe('together', () => {
       (name) => readText(resource('IPPool', name, '{cidr: 10.0.0.0/8}')).written[0]!.resource!,
     );
     expect(checkTogether(pools).map(({ message }) => message)).toEqual(['10.0.0.0/8 overlaps IPPool a (10.0.0.0/8)']);
+    // Of objects in an API server the one that was there first is right.
+    const aged = pools.map((pool, i) => ({
+      ...pool,
+      metadata: { ...pool.metadata, creationTimestamp: `2026-11-${30 - i}T12:00:00Z` },
+    })) as typeof pools;
+    expect(checkTogether(aged)).toMatchObject([{ name: 'a', message: '10.0.0.0/8 overlaps IPPool b (10.0.0.0/8)' }]);
   });
 });
