@@ -67,6 +67,7 @@ export class Known {
     };
     return {
       list: (kind, where) => store.list(kind, where),
+      names: (kind) => store.names(kind),
       async get(kind, name) {
         const present = await store.get(kind, name);
         learn(kind, name, present);

@@ -22,6 +22,32 @@ export function errorOfEvent(object: unknown): KubeError {
   return new KubeError(codeOf(number, reason), text, { status: number });
 }
 
+/** The names in a table of objects, or in a list of them; undefined when it is neither, or one has no name. */
+export function namesIn(value: unknown): string[] | undefined {
+  if (!isRecord(value)) return undefined;
+  const { kind, columnDefinitions, rows, items } = value;
+  const names = kind === 'Table' ? cellsOf(columnDefinitions, rows) : ofItems(items);
+  return names?.every((name) => typeof name === 'string') ? names : undefined;
+}
+
+function cellsOf(columns: unknown, rows: unknown): unknown[] | undefined {
+  if (!Array.isArray(columns)) return undefined;
+  const index = columns.findIndex((column: unknown) => isRecord(column) && column['format'] === 'name');
+  // No rows are null in Go's words.
+  return listOf(rows)?.map((row) => (isRecord(row) && Array.isArray(row['cells']) ? row['cells'][index] : undefined));
+}
+
+function ofItems(items: unknown): unknown[] | undefined {
+  return listOf(items)?.map((item) =>
+    isRecord(item) && isRecord(item['metadata']) ? item['metadata']['name'] : undefined,
+  );
+}
+
+function listOf(value: unknown): unknown[] | undefined {
+  if (value === null) return [];
+  return Array.isArray(value) ? value : undefined;
+}
+
 function codeOf(status: number, reason: unknown): KubeErrorCode {
   if (status === 409) return reason === 'AlreadyExists' ? 'exists' : 'conflict';
   if (status === 410 || reason === 'Expired' || reason === 'Gone') return 'gone';

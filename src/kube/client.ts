@@ -1,7 +1,7 @@
 // The verbs of the API over one transport: objects in, objects out, numbers exact.
 import { formatJson, isRecord, parseJson } from '../resources/index.ts';
 import { setTimeout as pause } from 'node:timers/promises';
-import { errorOfEvent } from './answer.ts';
+import { errorOfEvent, namesIn } from './answer.ts';
 import { LineFramer, LineTooLong } from './lines.ts';
 import { pathOf, queryText, resourceText } from './paths.ts';
 import { type KubeClient, KubeError, type KubeObject, type ListOptions, type ResourcePath } from './port.ts';
@@ -48,6 +48,8 @@ const objectLimits: ExchangeLimits = { withinMs: ANSWER_WITHIN_MS, mostBytes: 16
 /** A list of many pages' worth in one answer (see PageOptions.resourceVersion) takes its time. */
 const PAGE_WITHIN_MS = 60_000;
 const LIST_BYTES = 512 << 20;
+/** Of a table come the cells alone; a server that makes none gives the objects. */
+const AS_TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
 /** 429 says that the server has not looked at the request: asking again is safe, whatever it was. */
 const TRIES_WHEN_BUSY = 4;
 const BUSY_MS = 1000;
@@ -82,6 +84,14 @@ export function createClient(transport: Transport): WatchingClient {
     read: (path) => unlessMissing(() => ask({ method: 'GET', path })),
 
     list: (path, options = {}) => listAll(page, path, options),
+
+    async names(path) {
+      const query = queryText({ resourceVersion: '0', includeObject: 'None' });
+      const request = { method: 'GET', path: `${pathOf(path)}${query}`, accept: AS_TABLE } as const;
+      const names = namesIn(await ask(request, { withinMs: PAGE_WITHIN_MS, mostBytes: LIST_BYTES }));
+      if (names === undefined) throw garbage(`the API server gives what is no list of ${resourceText(path)}`);
+      return names;
+    },
 
     create: (path, object) => write('POST', pathOf(path), object),
 

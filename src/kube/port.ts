@@ -50,6 +50,11 @@ export interface KubeClient {
   get<T extends KubeObject>(path: ResourcePath, name: string): Promise<T | undefined>;
   /** By pages; what was deleted or created between two pages may or may not be in it. */
   list<T extends KubeObject>(path: ResourcePath, options?: ListOptions): Promise<readonly T[]>;
+  /**
+   * What all of them are called, as far as the server has it in memory: some moments old perhaps, and cheap for it, as it
+   * neither asks its database nor writes the objects out.
+   */
+  names(path: ResourcePath): Promise<readonly string[]>;
   create<T extends KubeObject>(path: ResourcePath, object: T): Promise<T>;
   /** Replaces the object, or its status with `status`, if its resourceVersion is still the newest. */
   replace<T extends KubeObject>(path: ResourcePath, object: T, subresource?: 'status'): Promise<T>;

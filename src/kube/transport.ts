@@ -13,6 +13,8 @@ export interface Exchange {
   readonly path: string;
   readonly body?: string;
   readonly contentType?: string;
+  /** In what form the answer may come; JSON by default. */
+  readonly accept?: string;
 }
 
 export interface Transport {
@@ -112,7 +114,7 @@ async function* pieces(
 
 async function sendOnce(
   connection: Connection,
-  { method, path, body, contentType = 'application/json' }: Exchange,
+  { method, path, body, contentType = 'application/json', accept = 'application/json' }: Exchange,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
   const { origin, prefix, headers, dispatcher } = await connection.access();
@@ -122,7 +124,7 @@ async function sendOnce(
     method,
     headers: {
       ...headers,
-      accept: 'application/json',
+      accept,
       'user-agent': 'manx',
       ...(body !== undefined && { 'content-type': contentType }),
     },

@@ -9,7 +9,7 @@ export { formatJson, parseJson } from './json.ts';
 export { formatYaml } from './yaml.ts';
 export { isRecord } from './read.ts';
 export { type Selector, matches, parseSelector } from './selector.ts';
-export { affinityLabels, affinityName, blockName, handleName } from './names.ts';
+export { affinityLabels, affinityName, blockName, handleName, prefixOfBlock } from './names.ts';
 export { parseDuration } from './duration.ts';
 export { type PeerEndpoint, parseEndpoint } from './endpoint.ts';
 export { type KindDescription, kindOf, kinds } from './kinds.ts';

@@ -1,6 +1,6 @@
 // What IPAM's objects are called, exactly as Calico calls them: other programs look them up by these names and labels.
 import { createHash } from 'node:crypto';
-import { type Prefix, familyOfPrefix } from '#ip';
+import { type Prefix, familyOfPrefix, readPrefix } from '#ip';
 
 /** The longest name that Kubernetes takes is 253 bytes; Calico keeps affinities below it. */
 const AFFINITY_NAME_LIMIT = 253;
@@ -9,6 +9,15 @@ const HASH_DIGITS = 11;
 /** "10-82-0-72-29", "fd82--40-122": the name of the IPAMBlock of a prefix. */
 export function blockName(cidr: Prefix): string {
   return cidr.replaceAll(/[.:/]/g, '-');
+}
+
+/** The prefix of a block by its name; undefined when no block is called so. */
+export function prefixOfBlock(name: string): Prefix | undefined {
+  const [, address, length] = /^(.+)-(\d+)$/.exec(name) ?? [];
+  if (address === undefined || length === undefined) return undefined;
+  const mark = /^\d+(-\d+){3}$/.test(address) ? '.' : ':';
+  const prefix = readPrefix(`${address.replaceAll('-', mark)}/${length}`);
+  return prefix !== undefined && blockName(prefix) === name ? prefix : undefined;
 }
 
 /**

@@ -96,6 +96,10 @@ class FileStore implements Store, AsyncDisposable {
     return all.filter((resource) => isWanted(resource, where)) as readonly Kinds[Kind][] as readonly Kinds[K][];
   }
 
+  async names(kind: Kind): Promise<readonly string[]> {
+    return (await this.list(kind)).map(({ metadata }) => metadata.name);
+  }
+
   get<K extends Kind>(kind: K, name: string): Promise<Kinds[K] | undefined> {
     return this.attempt<Kinds[Kind] | undefined>(() =>
       isDataKind(kind) ? this.datastore.get(kind, name) : Promise.resolve(this.configuration.get(kind, name)),

@@ -12,7 +12,7 @@ import { Cache } from './kubernetes/cache.ts';
 import { fromObject, isUsual, toObject } from './kubernetes/custom.ts';
 import { asStoreError } from './kubernetes/errors.ts';
 import { InForce } from './kubernetes/in-force.ts';
-import { Mirror, type MirrorOptions, type MirroredKind, hostSelector, mirroredKinds } from './kubernetes/mirror.ts';
+import { Mirror, type MirrorOptions, type MirroredKind, hostSelector } from './kubernetes/mirror.ts';
 import { annotationsFor, fromNode } from './kubernetes/node.ts';
 import {
   type CalicoGroup,
@@ -92,6 +92,12 @@ class KubernetesStore implements Store, AsyncDisposable {
     return [...objects].sort(byName).map((object) => this.read(kind, object));
   }
 
+  async names(kind: Kind): Promise<readonly string[]> {
+    if (isReflected(kind)) return this.taken(kind).map(({ metadata }) => metadata.name);
+    const path = this.pathOf(kind);
+    return asStoreError(kind, 'list', () => this.client.names(path));
+  }
+
   async get<K extends Kind>(kind: K, name: string): Promise<Kinds[K] | undefined> {
     if (isReflected(kind)) {
       const all: readonly AnyResource[] = this.taken(kind);
@@ -135,15 +141,15 @@ class KubernetesStore implements Store, AsyncDisposable {
     return this.written(kind, await asStoreError(kind, name, () => this.client.replace(path, object)));
   }
 
-  async delete<K extends Kind>(kind: K, { metadata }: Kinds[K]): Promise<void> {
-    const { name, uid, resourceVersion } = metadata;
+  async delete<K extends Kind>(kind: K, resource: Kinds[K]): Promise<void> {
+    const { name, uid, resourceVersion } = resource.metadata;
     if (kind === 'Node')
       throw new StoreError('invalid', `Node ${name} is Kubernetes' own (kubectl delete node ${name})`);
     if (isReflected(kind)) this.checkedWithout(kind, name);
     const only = { ...(uid !== undefined && { uid }), ...(resourceVersion !== undefined && { resourceVersion }) };
     await asStoreError(kind, name, () => this.client.delete(this.pathOf(kind), name, only));
     this.unusual.delete(keyOf(kind, name));
-    if (isMirrored(kind)) await this.mirror.seen(kind, (seen) => seen.get(name)?.metadata.uid !== uid);
+    if (this.isHeld(kind, resource)) await this.mirror.seen(kind, (seen) => seen.get(name)?.metadata.uid !== uid);
     this.audience.tell([kind]);
   }
 
@@ -214,12 +220,19 @@ class KubernetesStore implements Store, AsyncDisposable {
   /** Hands out what a write has made, once whoever looks sees it as well. */
   private async written<K extends Kind>(kind: K, object: KubeObject): Promise<Kinds[K]> {
     const resource = this.read(kind, object);
-    if (isMirrored(kind)) {
+    if (this.isHeld(kind, resource)) {
       const { name, resourceVersion } = object.metadata;
       await this.mirror.seen(kind, (seen) => isSince(seen.get(name)?.metadata.resourceVersion, resourceVersion));
     }
     this.audience.tell([kind]);
     return resource;
+  }
+
+  /** Whether the mirror shows it: of affinities only the node's own, so that nobody waits for another's. */
+  private isHeld(kind: Kind, resource: Kinds[Kind]): kind is MirroredKind {
+    const { node } = this.options;
+    if (resource.kind === 'BlockAffinity') return resource.spec.node === node && resource.spec.type === 'host';
+    return isReflected(kind);
   }
 
   /** The resource as it will be read back, if the configuration has no new problem with it. @throws StoreError 'invalid' */
@@ -293,10 +306,6 @@ class KubernetesStore implements Store, AsyncDisposable {
       .filter((kind) => this.mirror.isAbsent(kind))
       .map((kind) => ({ kind, message: `this cluster has no definition of ${kind} (they are in deploy/crds)` }));
   }
-}
-
-function isMirrored(kind: Kind): kind is MirroredKind {
-  return (mirroredKinds as readonly Kind[]).includes(kind);
 }
 
 function keyOf(kind: Kind, name: string): string {

@@ -10,6 +10,11 @@ export interface Store {
    * agents write (blocks, handles, all affinities) is the store's present word.
    */
   list<K extends Kind>(kind: K, where?: Where): Promise<readonly Kinds[K][]>;
+  /**
+   * What all of a kind are called, in no order, as some memory has it: perhaps some moments old, and cheap however many
+   * there are. A hint: whoever would conclude that something is not there, lists.
+   */
+  names(kind: Kind): Promise<readonly string[]>;
   /** Of what agents write always the store's present word; of what operators write perhaps as old as the last hint. */
   get<K extends Kind>(kind: K, name: string): Promise<Kinds[K] | undefined>;
   /** @throws StoreError 'exists' when there is one of that name. */

@@ -72,6 +72,10 @@ export class MemoryKube implements KubeClient {
     return this.all<T>(path.plural);
   }
 
+  async names(path: ResourcePath): Promise<readonly string[]> {
+    return (await this.list(path)).map(({ metadata }) => metadata.name);
+  }
+
   async create<T extends KubeObject>(path: ResourcePath, object: T): Promise<T> {
     const { name } = object.metadata;
     this.hear(`create ${path.plural} ${name}`);

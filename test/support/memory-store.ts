@@ -13,7 +13,7 @@ export interface MemoryStore extends Store {
 
 /** What is about to be asked of a store, or has been done. */
 export interface StoreCall {
-  readonly verb: 'list' | 'get' | 'create' | 'update' | 'delete';
+  readonly verb: 'list' | 'names' | 'get' | 'create' | 'update' | 'delete';
   readonly kind: Kind;
   readonly name: string;
 }
@@ -68,6 +68,10 @@ export function createMemoryStore(...resources: readonly Kinds[Kind][]): MemoryS
       const byName = wanted.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
       return structuredClone(byName) as never;
     },
+    async names(kind) {
+      await note('names', kind);
+      return [...table(kind).keys()];
+    },
     async get(kind, name) {
       await note('get', kind, name);
       return structuredClone(table(kind).get(name)) as never;
@@ -115,6 +119,7 @@ export function seenThrough(
   };
   return {
     list: (kind, where) => wrap({ verb: 'list', kind, name: '' }, () => store.list(kind, where)),
+    names: (kind) => wrap({ verb: 'names', kind, name: '' }, () => store.names(kind)),
     get: (kind, name) => wrap({ verb: 'get', kind, name }, () => store.get(kind, name)),
     create: (kind, resource) =>
       wrap({ verb: 'create', kind, name: resource.metadata.name }, () => store.create(kind, resource)),

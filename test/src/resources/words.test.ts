@@ -11,6 +11,7 @@ import {
   parseDuration,
   parseEndpoint,
   parseJson,
+  prefixOfBlock,
 } from '../../../src/resources/index.ts';
 import { nearest } from '../../../src/resources/suggest.ts';
 import { captured } from '../../support/captured.ts';
@@ -20,9 +21,21 @@ const affinities = captured('BlockAffinity', 'blockaffinities');
 const handles = captured('IPAMHandle', 'ipamhandles');
 
 test.each(blocks.map(({ metadata, spec }) => [spec.cidr, metadata.name] as const))(
-  'the block %s is called %s, as Calico calls it',
+  'the block %s is called %s, as Calico calls it, and is known by that name',
   (cidr, name) => {
     expect(blockName(cidr)).toBe(name);
+    expect(prefixOfBlock(name)).toBe(cidr);
+  },
+);
+
+test.each(['::/122', 'fd82::/64', 'fd82::40:0:0/96', '0.0.0.0/0'])('the block %s is known by its name', (text) => {
+  expect(prefixOfBlock(blockName(parsePrefix(text)))).toBe(text);
+});
+
+test.each(['by-hand', '10-0-0-0', '10-0-0-1-26', '10-0-0-0-33', '010-0-0-0-26', '10.0.0.0-26', 'fd82--0-40-122', ''])(
+  'no block is called %j',
+  (name) => {
+    expect(prefixOfBlock(name)).toBeUndefined();
   },
 );
 
