@@ -12,7 +12,7 @@ import type {
   Kinds,
 } from '../resources/types.ts';
 import { type Store, StoreError, type StoreErrorCode, type Where } from '../store/port.ts';
-import { affinityLabels, affinityName, blockName, handleName } from '../resources/names.ts';
+import { affinityLabels, affinityName, blockName, handleName, prefixOfBlock } from '../resources/names.ts';
 
 const API_VERSION = 'crd.projectcalico.org/v1';
 
@@ -22,6 +22,16 @@ export type DataKind = 'IPAMBlock' | 'BlockAffinity' | 'IPAMHandle';
 /** Everything that is not half deleted. */
 export async function listLive<K extends DataKind>(store: Store, kind: K, where?: Where): Promise<Kinds[K][]> {
   return (await store.list(kind, where)).filter((resource) => !isHalfDeleted(resource));
+}
+
+/**
+ * Which blocks there are, by the cheapest look: perhaps some moments old, half deleted ones among them. Undefined when
+ * something there is called as no block is.
+ */
+export async function glanceAtBlocks(store: Store): Promise<Prefix[] | undefined> {
+  const prefixes = (await store.names('IPAMBlock')).map(prefixOfBlock);
+  const known = prefixes.filter((prefix) => prefix !== undefined);
+  return known.length === prefixes.length ? known : undefined;
 }
 
 export async function getBlock(store: Store, cidr: Prefix): Promise<IPAMBlock | undefined> {

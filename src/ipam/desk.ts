@@ -7,7 +7,7 @@ import type { IPAMBlock, IPAMBlockSpec, IPPool } from '../resources/types.ts';
 import { type Owner, allocate, freeOrdinals, hostOf, nextRevision, ordinalOf, wake } from './block.ts';
 import { choosePools, nextFreeBlock, poolOf, reservedBy, rotate, seedOf } from './choose.ts';
 import { type Site, claimBlock, isReclaimable, reclaimBlock } from './claim.ts';
-import { getBlock, listLive } from './data.ts';
+import { getBlock, glanceAtBlocks, listLive } from './data.ts';
 import { IpamError } from './error.ts';
 import { exhausted } from './exhausted.ts';
 import { type Settings, blockLimit, namespaceLabels } from './settings.ts';
@@ -36,13 +36,16 @@ export interface Wish {
 /** Where to look: with "own blocks" nothing is read, and what is not there is an error that says nothing. */
 export type Reach = 'own blocks' | 'everywhere';
 
+/** Who so often in a row wants a block that is taken has looked at something too old. */
+const GLANCE_TRIES = 8;
+
 export class Desk {
   readonly #site: Site;
   readonly #settings: Settings;
   readonly #reserved: (address: Address) => boolean;
   readonly #reach: Reach;
   readonly #drafts = new Map<Prefix, Draft>();
-  /** Every block there is; read when the node's own are full. */
+  /** Every block there is; read when no block is to be had otherwise. */
   #all: readonly IPAMBlock[] | undefined;
 
   /** @param own the node's own blocks */
@@ -125,8 +128,25 @@ export class Desk {
     throw exhausted(pools, await this.#blocks(), this.#settings);
   }
 
+  /** By a glance at the blocks, which may be old; by the store's word where that leads nowhere. */
   async #claim(pools: readonly IPPool[]): Promise<IPAMBlock | undefined> {
-    const existing = [...(await this.#blocks()).map(({ spec }) => spec.cidr), ...this.#drafts.keys()];
+    const glance = await glanceAtBlocks(this.#site.store);
+    const block = glance && (await this.#claimBeside(glance, pools, GLANCE_TRIES));
+    if (block !== undefined) return block;
+    const all = await this.#blocks();
+    return this.#claimBeside(
+      all.map(({ spec }) => spec.cidr),
+      pools,
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
+  async #claimBeside(
+    present: readonly Prefix[],
+    pools: readonly IPPool[],
+    tries: number,
+  ): Promise<IPAMBlock | undefined> {
+    const existing = [...present, ...this.#drafts.keys()];
     for (const pool of pools) {
       const seed = seedOf(this.#site.node, pool, this.#site.now());
       for (;;) {
@@ -135,6 +155,7 @@ export class Desk {
         const block = await claimBlock(this.#site, cidr);
         if (block !== undefined) return block;
         existing.push(cidr);
+        if (--tries <= 0) return undefined;
       }
     }
     return undefined;

@@ -87,6 +87,14 @@ describe('the search for a free block', () => {
     expect(new Set(starts).size).toBe(10);
   });
 
+  it('lets nodes that find a pool nearly full rarely meet', () => {
+    const large = pool('p', '10.82.0.0/16', { blockSize: 26 });
+    const full = Array.from({ length: 1024 }, (_, i) => subnetAt(large.spec.cidr, 26, i)).slice(0, 900);
+    const wanted = Array.from({ length: 20 }, (_, i) => nextFreeBlock(large, full, [], fnv32(`worker-${i}`)));
+    // All these blocks lie in one run, to whose end every walk through it leads.
+    expect(new Set(wanted).size).toBeGreaterThan(15);
+  });
+
   it('passes over blocks that are reserved as a whole, but not those that are in part', () => {
     const reserved = prefixes('10.82.0.0/25', '10.82.0.128/26', '10.82.0.192/30');
     const found: Prefix[] = [];

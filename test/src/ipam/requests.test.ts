@@ -29,6 +29,25 @@ function open(blockSize = 26): { store: MemoryStore; ipam: Ipam; calls: () => st
   };
 }
 
+describe('for a block of its own', () => {
+  it('a node looks at the names of the others, writes four objects, and lists nothing', async () => {
+    const { ipam, calls } = open();
+    await ipam.reconcile();
+    calls();
+    await ipam.assign(ask('first'));
+    expect(calls()).toEqual([
+      'list BlockAffinity',
+      'get IPAMHandle',
+      'names IPAMBlock',
+      'create BlockAffinity',
+      'create IPAMBlock',
+      'update BlockAffinity',
+      'create IPAMHandle',
+      'update IPAMBlock',
+    ]);
+  });
+});
+
 describe('from a block that the node owns', () => {
   it('an ADD costs one write of the handle and one of the block, and nothing is read', async () => {
     const { ipam, calls } = open();
