@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ClusterCollector, createIpam } from '../../src/ipam/index.ts';
-import { KEEPING_HANDLE } from '../../src/ipam/kept.ts';
 import { type Kube, openKube } from '../../src/kube/index.ts';
 import { openKubernetesStore } from '../../src/store/kubernetes.ts';
 import type { Store } from '../../src/store/port.ts';
 import { type ApiServer, startApiServer } from '../lab/kubernetes/api-server.ts';
+import { installDefinitions } from '../lab/kubernetes/definitions.ts';
 import { lacking } from '../lab/needs.ts';
 import { until } from '../lab/until.ts';
-import { duplicates, holders } from '../support/ipam-audit.ts';
+import { duplicates, podsOf } from '../support/ipam-audit.ts';
 import { dieOften, overlaps, settle, staysOf } from '../support/ipam-lives.ts';
 
 const NODES = Array.from({ length: 10 }, (_, i) => `node-${i}`);
@@ -27,9 +27,7 @@ beforeAll(async () => {
   if (reason !== undefined) return;
   folder = mkdtempSync(join(tmpdir(), 'manx-ipam-'));
   server = await startApiServer();
-  await server.kubectl(['apply', '--server-side', '-k', new URL('../../deploy/crds', import.meta.url).pathname]);
-  const selector = ['crd', '-l', 'app.kubernetes.io/part-of=manx'];
-  await server.kubectl(['wait', '--for=condition=Established', '--timeout=60s', ...selector]);
+  await installDefinitions(server);
   // Fewer blocks than they would like to have: they meet at the same ones, and borrow.
   const pool = {
     apiVersion: 'crd.projectcalico.org/v1',
@@ -43,10 +41,6 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
   if (folder) rmSync(folder, { recursive: true });
 });
-
-async function podsOf(store: Store): Promise<Map<string, string>> {
-  return new Map([...(await holders(store))].filter(([, handle]) => handle !== KEEPING_HANDLE));
-}
 
 /** What the agent that holds the lease does, without its patience. */
 async function collectCluster(store: Store, kube: Kube): Promise<void> {

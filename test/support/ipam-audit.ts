@@ -1,5 +1,6 @@
 // What must be true of IPAM's data whatever has happened, asked of the objects themselves.
 import { type Address, prefixesOverlap } from '#ip';
+import { KEEPING_HANDLE } from '../../src/ipam/kept.ts';
 import { attributesByAddress } from '../../src/ipam/usage.ts';
 import type { Store } from '../../src/store/port.ts';
 
@@ -32,4 +33,9 @@ export async function holders(store: Store): Promise<Map<Address, string>> {
       [...attributesByAddress(block)].map(([address, { handle_id }]) => [address, handle_id ?? '?'] as const),
     ),
   );
+}
+
+/** Which pod has which address: what is kept for times without a store is no pod's. */
+export async function podsOf(store: Store): Promise<Map<string, string>> {
+  return new Map([...(await holders(store))].filter(([, handle]) => handle !== KEEPING_HANDLE));
 }
