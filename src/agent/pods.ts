@@ -19,6 +19,7 @@ import type { AgentConfig } from '../config.ts';
 import type { Ipam } from '../ipam/index.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/port.ts';
+import { followBlocks } from './block-following.ts';
 import { publishConflist } from './conflist.ts';
 import { Loop } from './loop.ts';
 import { noteTo } from './note.ts';
@@ -128,6 +129,7 @@ export function openPods(options: PodsOptions): Pods {
       if (file !== undefined && (await publishConflist(file, conflistFrom))) log.info({ file }, 'pods are welcome');
     },
   });
+  const following = stack.use(followBlocks({ store, ipam, log }));
   const loops = [settle, tombstones, returning, collecting, conflist];
   stack.defer(async () => void (await Promise.all(loops.map((loop) => loop.close()))));
   return {
@@ -145,7 +147,7 @@ export function openPods(options: PodsOptions): Pods {
       collecting.look();
       conflist.look();
     },
-    failures: () => loops,
+    failures: () => [...loops, following.loop],
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

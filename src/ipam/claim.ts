@@ -81,6 +81,18 @@ export async function ownAffinities(site: Site): Promise<BlockAffinity[]> {
   return affinities.filter(({ spec }) => spec.type === 'host');
 }
 
+/** Whether this node's affinities say what this process knows: each confirmed, and one for each block. @throws StoreError */
+export async function isInStep(site: Site): Promise<boolean> {
+  const known = site.known.ownBlocks();
+  const affinities = await ownAffinities(site);
+  const confirmed = new Set(affinities.filter(({ spec }) => spec.state === 'confirmed').map(({ spec }) => spec.cidr));
+  return (
+    known?.length === affinities.length &&
+    confirmed.size === affinities.length &&
+    known.every(({ spec }) => confirmed.has(spec.cidr))
+  );
+}
+
 /** The blocks of this node; what was interrupted is brought to an end on the way. @throws StoreError, IpamError */
 export async function settledBlocks(site: Site): Promise<IPAMBlock[]> {
   const affinities = await ownAffinities(site);

@@ -6,7 +6,7 @@ import { type Store, StoreError } from '../store/port.ts';
 import type { Conflict } from './away.ts';
 import { hostOf, usedCount } from './block.ts';
 import { type Finding, check } from './check.ts';
-import { type Site, ownAffinities } from './claim.ts';
+import { type Site, isInStep, ownAffinities, settledBlocks } from './claim.ts';
 import { type Collected, type Live, type Places, Surplus, collect, reconcile, reconcileAll } from './collect.ts';
 import { getBlock, listLive } from './data.ts';
 import { IpamError } from './error.ts';
@@ -60,6 +60,12 @@ export interface OwnBlock {
   readonly free: number;
 }
 
+/** What others have made of this node's blocks. */
+export interface Followed {
+  readonly gained: readonly Prefix[];
+  readonly lost: readonly Prefix[];
+}
+
 /** Every method throws {@link IpamError}, and 'unavailable' when the store does not answer. */
 export interface Ipam {
   /** Addresses for one owner, all or none; the same ones when it has some already. */
@@ -75,9 +81,14 @@ export interface Ipam {
   /** What waits for the store to come back: addresses given out, and handles given back. */
   pending(): Promise<{ readonly given: number; readonly released: number }>;
   /**
-   * Ends claims and releases that were cut short. For the agent's start, and whenever affinities have changed.
+   * Ends claims and releases that were cut short, and gives back what is not needed. For the agent's start, and now and then.
    */
   reconcile(): Promise<void>;
+  /**
+   * After a hint that affinities have changed: if they are not as this process left them, what others have begun with this
+   * node's blocks is brought to an end. Costs no request otherwise. Gives which blocks came and went.
+   */
+  follow(): Promise<Followed>;
   /** Frees this node's addresses whose owner is not alive. */
   collect(live: Live): Promise<readonly Collected[]>;
   usage(): Promise<IpamUsage>;
@@ -123,6 +134,12 @@ export function createIpam(ports: IpamPorts): Ipam {
         await reconcile(site, settings);
         await surplus.giveBack(site, uptime());
       }),
+    follow: () =>
+      lane.run(async () => {
+        if (await isInStep(site)) return { gained: [], lost: [] };
+        await outage?.settle();
+        return follow(site);
+      }),
     collect: (live) =>
       lane.run(async () => {
         await outage?.settle();
@@ -147,6 +164,17 @@ async function announcedBlocks(site: Site): Promise<OwnBlock[]> {
     const inUse = usedCount(block.spec);
     return [{ cidr: block.spec.cidr, inUse, free: block.spec.allocations.length - inUse }];
   });
+}
+
+async function follow(site: Site): Promise<Followed> {
+  const known = site.known.ownBlocks()?.map(({ spec }) => spec.cidr);
+  const present = (await settledBlocks(site)).map(({ spec }) => spec.cidr);
+  // Whoever knew nothing before cannot say what has changed.
+  const before = known ?? present;
+  return {
+    gained: present.filter((cidr) => !before.includes(cidr)),
+    lost: before.filter((cidr) => !present.includes(cidr)),
+  };
 }
 
 async function releaseAddresses(site: Site, releases: readonly AddressRelease[]): Promise<Address[]> {
