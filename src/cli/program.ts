@@ -12,8 +12,9 @@ import { deleteResources } from './commands/delete.ts';
 import { fibRoutes } from './commands/fib-routes.ts';
 import { getResources } from './commands/get.ts';
 import { ipamCheck } from './commands/ipam-check.ts';
+import { type ConfigureOptions, ipamConfigure } from './commands/ipam-configure.ts';
+import { type ReleaseOptions, ipamRelease } from './commands/ipam-release.ts';
 import { ipamShow } from './commands/ipam-show.ts';
-import { type ConfigureOptions, type ReleaseOptions, ipamConfigure, ipamRelease } from './commands/ipam-store.ts';
 import { type LabelOptions, labelResource } from './commands/label.ts';
 import { nodeCleanup } from './commands/node-cleanup.ts';
 import { nodeStatus } from './commands/node-status.ts';
@@ -28,7 +29,8 @@ import { type Choice, type OpenTarget, openStore, openTarget } from './target.ts
 
 /** Options of the whole program: they may stand before or behind the command. */
 interface GlobalOptions {
-  readonly output?: OutputFormat;
+  /** A format; with `ipam check` also a file. */
+  readonly output?: string;
   readonly run: string;
   readonly socket?: string;
   readonly config?: string;
@@ -46,7 +48,7 @@ export function createProgram(): Command {
   const program = new Command(isPlugin() ? 'kubectl manx' : 'manxctl')
     .description('Shows and changes what routing agents do: that of this node, or those of a cluster.')
     .version(`manxctl ${version}`)
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['wide', 'json', 'yaml']))
+    .option('-o, --output <format>', 'how to print (choices: "wide", "json", "yaml")')
     .addOption(new Option('--run <dir>', 'run directory of the agent').env('MANX_RUN').default('/run/manx'))
     .option('--socket <path>', 'its API socket (default: agent.sock in the run directory)')
     .option('--config <dir>', 'configuration folder to work on when no agent answers (get, create, apply, delete)')
@@ -63,6 +65,7 @@ export function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'manxctl: ')) })
     .showHelpAfterError('  manxctl --help lists what there is')
     .exitOverride()
+    .hook('preAction', (_program, command) => requireFormat(command))
     .addHelpText(
       'after',
       '\nExit codes: 0 good, 1 degraded or refused, 2 wrong usage, 3 no agent or API server answers.',
@@ -149,15 +152,27 @@ function addIpamCommands(program: Command): void {
   const ipam = group(program, 'ipam', 'addresses');
   ipam
     .command('check')
-    .description("what is wrong in IPAM's data; on a cluster compared with its pods")
+    .description("what is wrong in IPAM's data; on a cluster compared with its pods; -o FILE writes a report")
     .option('--show-all-ips', 'every address, and who has it')
     .option('--show-problem-ips', 'addresses with which something is wrong')
-    .action(act((context, command) => ipamCheck(context, target(command), command.opts())));
+    .action(
+      act((context, command) => {
+        const file = reportFileOf(command);
+        return ipamCheck(context, target(command), {
+          ...command.opts(),
+          ...(file !== undefined && { reportFile: file }),
+        });
+      }),
+    );
   ipam
     .command('release')
-    .description('give an address back that nobody has any more')
-    .requiredOption('--ip <address...>', 'one or several')
-    .option('--force', 'also one that a pod has')
+    .description('give addresses back that nobody has any more')
+    .option('--ip <address...>', 'one or several')
+    .option(
+      '--from-report <file...>',
+      'all that ipam check -o FILE found leaked (of several files: what all of them did) and nobody has now',
+    )
+    .option('--force', 'with --ip: also one that a pod has; with --from-report: also an old or a foreign report')
     .action(
       act((context, command) =>
         ipamRelease(context, () => openStore(choiceOf(command)), command.opts<ReleaseOptions>()),
@@ -272,8 +287,24 @@ function act(run: (context: Context, command: Command) => Promise<void>): (...pa
   };
 }
 
+const formats: readonly string[] = ['wide', 'json', 'yaml'] satisfies OutputFormat[];
+
+/** As calicoctl has it: -o of `ipam check` may name the file for its report. */
+function reportFileOf(command: Command): string | undefined {
+  const { output } = command.optsWithGlobals<GlobalOptions>();
+  return output === undefined || formats.includes(output) ? undefined : output;
+}
+
+function requireFormat(command: Command): void {
+  const file = reportFileOf(command);
+  if (file === undefined || (command.name() === 'check' && command.parent?.name() === 'ipam')) return;
+  command.error(
+    `error: option '-o, --output <format>' argument '${file}' is invalid. Allowed choices are ${formats.join(', ')}.`,
+  );
+}
+
 function createContext(options: GlobalOptions): Context {
-  const format = options.output ?? 'text';
+  const format = formats.includes(options.output ?? '') ? (options.output as OutputFormat) : 'text';
   const paint = paintFor(process.stdout);
   const print = (lines: readonly string[]): void =>
     void process.stdout.write(lines.map((line) => `${line}\n`).join(''));

@@ -1,4 +1,4 @@
-// The three ways in which Calico writes a point in time into a block. All take ms since the epoch.
+// The three ways in which Calico writes a point in time into a block, and back. All take ms since the epoch.
 
 /** Nanoseconds since the epoch: where a block's sequence number starts. */
 export function unixNano(ms: number): bigint {
@@ -16,4 +16,11 @@ export function timestamp(ms: number): string {
   const fraction = unixNano(ms) % 1_000_000_000n;
   const digits = String(fraction).padStart(9, '0').replace(/0+$/, '');
   return `${day} ${time.slice(0, 8)}${digits === '' ? '' : `.${digits}`} +0000 UTC`;
+}
+
+/** The ms of such a {@link timestamp}; undefined for anything else. */
+export function readTimestamp(text: string): number | undefined {
+  const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,3})?)\d* \+0000 UTC$/.exec(text) ?? [];
+  const ms = Date.parse(`${day}T${time}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
 }

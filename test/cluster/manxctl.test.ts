@@ -242,6 +242,24 @@ describe.skipIf(reason)(title('manxctl on a cluster'), () => {
     );
   });
 
+  test('ipam release --from-report gives back what ipam check -o FILE found and no pod has', async () => {
+    const report = join(folder, 'report.json');
+    await server.kubectl(['delete', 'pod', 'web-1', '--grace-period=0', '--force']);
+    try {
+      expect((await manxctl(`ipam check -o ${report}`)).stderr).toContain('2 addresses and 0 handles');
+      const { code, stdout } = await manxctl(`ipam release --from-report ${report}`);
+      expect([code, stdout.split('\n')[0]]).toEqual([
+        0,
+        'Released 2 of 2 leaked addresses, deleted 0 of 0 empty handles.',
+      ]);
+      expect((await manxctl('ipam check')).code).toBe(0);
+      const again = await manxctl(`ipam release --from-report ${report}`);
+      expect(again.stdout).toContain('given back already');
+    } finally {
+      await server.apply(pods[0]!);
+    }
+  });
+
   test('ipam configure sets strict affinity', async () => {
     const { stdout } = await manxctl('ipam configure --strictaffinity true');
     expect(stdout).toBe('Successfully set StrictAffinity to: true\n');

@@ -1,9 +1,11 @@
 // `manxctl ipam check` on a cluster, beside what calicoctl said of the same one.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type ClusterData, examine, renderReport } from '../../../src/cli/commands/ipam-check.ts';
+import { renderExamination } from '../../../src/cli/commands/ipam-check.ts';
+import { type ClusterData, examine } from '../../../src/cli/ipam-examination.ts';
 import type { Workload } from '../../../src/cli/workloads.ts';
 import type { Finding } from '../../../src/ipam/index.ts';
+import { KEEPING_HANDLE } from '../../../src/ipam/kept.ts';
 import { type Address, parseAddress } from '../../../src/ip/index.ts';
 import type { IPAMBlock, Kinds } from '../../../src/resources/types.ts';
 import { captured } from '../../support/captured.ts';
@@ -39,8 +41,8 @@ const scene: ClusterData = {
 
 test('says what calicoctl says of the same cluster, line by line', () => {
   const report = examine(scene, []);
-  expect(renderReport(report, {}).join('\n')).toBe(brief);
-  expect(renderReport(report, { showAllIps: true }).join('\n')).toBe(long);
+  expect(renderExamination(report, {}).join('\n')).toBe(brief);
+  expect(renderExamination(report, { showAllIps: true }).join('\n')).toBe(long);
 });
 
 describe('finds', () => {
@@ -63,6 +65,20 @@ describe('finds', () => {
     expect(
       found({ blocks: [resting, ...others], workloads: without }).filter((line) => line.startsWith('leaked')),
     ).toEqual([]);
+  });
+
+  test('nothing wrong with addresses that are set aside, by a Windows host or for times without a store', () => {
+    const [full, block, ...others] = scene.blocks as [IPAMBlock, IPAMBlock, ...IPAMBlock[]];
+    const attributes = [...block.spec.attributes, { handle_id: KEEPING_HANDLE, secondary: { node: 'worker-1' } }];
+    const ordinal = block.spec.unallocated[0]!;
+    const spec = {
+      ...{ ...block.spec, attributes },
+      allocations: block.spec.allocations.map((index, i) => (i === ordinal ? attributes.length - 1 : index)),
+      unallocated: block.spec.unallocated.slice(1),
+    };
+    const data = { ...scene, blocks: [full, { ...block, spec }, ...others] };
+    expect(found(data)).toEqual([]);
+    expect(renderExamination(examine(data, []), {})).toContain('Workloads and nodes are using 23 IPs.');
   });
 
   test('pods whose address nobody has given out, in a pool and in none', () => {
@@ -93,7 +109,7 @@ describe('finds', () => {
       kind: 'lost block',
       message: 'block 10.82.0.64/29 belongs to worker-9, which no longer exists',
     };
-    const lines = renderReport(examine(scene, [lost]), {});
+    const lines = renderExamination(examine(scene, [lost]), {});
     expect(lines.slice(-2)).toEqual([`lost block: ${lost.message}`, 'Check complete; found 1 problems.']);
   });
 
