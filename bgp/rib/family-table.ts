@@ -290,8 +290,14 @@ export class FamilyTable {
     selected(prefix);
   }
 
+  // A step of each of these is taken in every turn, however late it is: input that never ends must not keep a new peer
+  // from its routes.
+
   private fill(isTimeUp: () => boolean): void {
-    for (const group of this.groups.values()) while (!isTimeUp() && group.fill(stride));
+    let isFirst = true;
+    for (const group of this.groups.values()) {
+      for (; group.isFilling() && (isFirst || !isTimeUp()); isFirst = false) group.fill(stride);
+    }
   }
 
   private isFilling(): boolean {
@@ -299,13 +305,21 @@ export class FamilyTable {
   }
 
   private catchUp(isTimeUp: () => boolean): boolean {
+    let isFirst = true;
     let more = false;
-    for (const [member, group] of this.groupOf) {
-      if (member.isContent) continue;
+    for (const [member, group] of [...this.groupOf]) {
+      if (member.isContent || member.waiting || group.isFilling()) continue;
       let left = true;
-      while (left && !isTimeUp()) left = group.catchUp(member);
+      for (; left && (isFirst || !isTimeUp()); isFirst = false) left = group.catchUp(member);
       more ||= left;
+      // Next time it is another one's turn.
+      if (left) this.moveToEnd(member, group);
     }
     return more;
+  }
+
+  private moveToEnd(member: Member, group: UpdateGroup): void {
+    this.groupOf.delete(member);
+    this.groupOf.set(member, group);
   }
 }

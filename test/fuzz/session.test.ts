@@ -187,7 +187,8 @@ async function quiet(world: World, received: () => number): Promise<void> {
   for (let turns = 0; before !== state(); turns++) {
     if (turns > 5000) throw new Error(`no rest: ${state()}`);
     before = state();
-    await settle(20);
+    // A speaker that gets little time does little in a turn, and not all that it does is heard.
+    await settle(100);
   }
 }
 
