@@ -56,9 +56,12 @@ export function writeExtendedCommunities(
   communities: readonly bigint[],
   { internal }: Neighbour,
 ): void {
-  for (const community of communities) {
-    if (internal || ((community >> 62n) & 1n) === 0n) writer.u64(community);
-  }
+  for (const community of communities) if (internal || isTransitive(community)) writer.u64(community);
+}
+
+/** RFC 4360 §2: the second highest bit of an extended community's type. */
+export function isTransitive(community: bigint): boolean {
+  return ((community >> 62n) & 1n) === 0n;
 }
 
 export function readV4(reader: Reader): Address {

@@ -8,6 +8,7 @@ export {
   strongestAction,
   writeAttributes,
 } from './attributes.ts';
+export { isTransitive } from './attribute-value.ts';
 export { codeOfCapability, encodeCapability } from './capability.ts';
 export { afiSafi, bitsOfFamily, familyOfAfi } from './family.ts';
 export { type Frame, Framer } from './framer.ts';

@@ -5,7 +5,7 @@
 // the attributes. Policy sees the route as it stands in Loc-RIB, less a MED that is not for the peer, so that a MED
 // that policy sets does go out.
 import { type Address, familyOf, v4FromInt } from '#ip';
-import { prependToAsPath } from '../codec/index.ts';
+import { isTransitive, prependToAsPath } from '../codec/index.ts';
 import type { AddressFamily, AsPathSegment, PathAttributes } from '../message.ts';
 import { type PrefixWords, defaultLocalPref } from '../policy/match.ts';
 import { type CompiledPolicy, acceptAll, applyRule, choose, decidesAlone, narrow, noRule } from '../policy/policy.ts';
@@ -144,7 +144,7 @@ function externalAttributes(attributes: PathAttributes, to: ExportTerms): PathAt
   // RFC 5065 §4.1: confederation segments stay inside the confederation.
   const stays = ({ type }: AsPathSegment): boolean => type === 'sequence' || type === 'set';
   const path = attributes.asPath.every(stays) ? attributes.asPath : attributes.asPath.filter(stays);
-  return { ...withoutInternal(attributes), asPath: prependToAsPath(path, [to.localAsn]) };
+  return { ...withinReach(withoutInternal(attributes)), asPath: prependToAsPath(path, [to.localAsn]) };
 }
 
 // Copying an object but for some properties is dear, and mostly there are none of them.
@@ -160,6 +160,16 @@ function withoutInternal(attributes: PathAttributes): PathAttributes {
   if (localPref === undefined && originatorId === undefined && clusterList === undefined) return attributes;
   const { localPref: _, originatorId: __, clusterList: ___, ...rest } = attributes;
   return rest;
+}
+
+/**
+ * RFC 4360 §6: non-transitive extended communities end at the AS border. The encoder would leave them out as well, but
+ * two sets that look the same to the peer have to be one here, or it is told again what it knows.
+ */
+function withinReach(attributes: PathAttributes): PathAttributes {
+  const { extendedCommunities } = attributes;
+  if (extendedCommunities === undefined || extendedCommunities.every(isTransitive)) return attributes;
+  return { ...attributes, extendedCommunities: extendedCommunities.filter(isTransitive) };
 }
 
 type NextHops = Pick<PathAttributes, 'nextHop' | 'linkLocalNextHop'>;

@@ -2,7 +2,7 @@
 import type { Address, Prefix } from '#ip';
 import { expect, test } from 'vitest';
 import type { PathAttributes } from '../../bgp/index.ts';
-import { Stage, attributes, ipv4, ipv6, ourAddress, path, peerWish, settle, v4, v6 } from './stage.ts';
+import { Stage, attributes, ipv4, ipv6, ourAddress, ourAsn, path, peerWish, settle, v4, v6 } from './stage.ts';
 
 const torA = peerWish('tor-a', '10.0.0.11', 65_001);
 const torB = peerWish('tor-b', '10.0.0.12', 65_002);
@@ -42,6 +42,22 @@ test('77: interleaved attribute sets are gathered before they are sent', async (
   for (const [i, prefix] of prefixes(60).entries()) await a.announce([prefix], set(i % 3));
   const b = await stage.join('tor-b');
   expect(b.updates).toHaveLength(3 + 1);
+});
+
+test('a change that does not leave the AS is not told to external peers (RFC 4360 §6)', async () => {
+  const stage = await staged({ peers: [peerWish('node-a', '10.0.0.21', ourAsn), torB] });
+  const a = await stage.join('node-a');
+  const b = await stage.join('tor-b');
+  const transitive = 0x0002_fde9_0000_0001n;
+  const nonTransitive = 0x4300_0000_0000_0001n;
+  const withCommunities = (extendedCommunities: readonly bigint[]): PathAttributes => ({
+    ...set(1),
+    extendedCommunities,
+  });
+  await a.announce(prefixes(1), withCommunities([transitive]));
+  await a.announce(prefixes(1), withCommunities([transitive, nonTransitive]));
+  await a.announce(prefixes(1), withCommunities([transitive, nonTransitive + 1n]));
+  expect([b.prefixes, b.redundant]).toEqual([prefixes(1), []]);
 });
 
 test('77: no message both announces and withdraws (RFC 7606 §5.1)', async () => {
