@@ -153,7 +153,20 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   stack.use(await serveApi(join(config.run, 'agent.sock'), apiSource(source), log));
   log.info('ready');
   const kept = stack.move();
-  return { look: () => router.look(), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { look: () => router.look(), [Symbol.asyncDispose]: () => endWithin(kept, kube, log) };
+}
+
+/** So long the API server has for the last that it is told: that we hold the Lease no more, and how things are. */
+const LAST_WORDS_MS = 2_000;
+
+async function endWithin(all: AsyncDisposable, kube: Kube | undefined, log: Log): Promise<void> {
+  const patience = setTimeout(() => {
+    if (kube === undefined) return;
+    log.warn({ server: kube.server }, 'stopping takes long: the API server is not waited for any more');
+    kube.giveUp();
+  }, LAST_WORDS_MS);
+  await all[Symbol.asyncDispose]();
+  clearTimeout(patience);
 }
 
 /** One Lease for all that one agent does for the whole cluster. */

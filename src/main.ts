@@ -64,9 +64,11 @@ async function run(config: AgentConfig): Promise<void> {
   const { promise: told, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
   try {
-    const agent = await startAgent(config, log);
-    process.on('SIGHUP', () => agent.look());
-    await end(agent, await told, log);
+    const starting = startAgent(config, log);
+    // Who is told to stop while it starts stops as soon as it has.
+    await Promise.race([starting, told]);
+    process.on('SIGHUP', () => void starting.then((agent) => agent.look()));
+    await end(starting, await told, log);
   } catch (error) {
     if (error instanceof FolderTaken) console.error(`manxd: ${error.message}`);
     die(error, 'cannot run');
@@ -76,12 +78,13 @@ async function run(config: AgentConfig): Promise<void> {
 }
 
 /** Closes as for a restart: no NOTIFICATION, routes and pods as they are. A second signal ends it at once. */
-async function end(agent: AsyncDisposable, signal: NodeJS.Signals, log: Log): Promise<void> {
+async function end(starting: Promise<AsyncDisposable>, signal: NodeJS.Signals, log: Log): Promise<void> {
   log.info({ signal }, 'stopping; routes and pods stay');
   const { promise: impatience, resolve: hurry } = Promise.withResolvers<string>();
   for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => hurry('a second signal'));
   const timer = setTimeout(() => hurry(`${CLOSE_WITHIN_MS} ms have passed`), CLOSE_WITHIN_MS);
-  const reason = await Promise.race([agent[Symbol.asyncDispose](), impatience]);
+  const closing = starting.then((agent) => agent[Symbol.asyncDispose]());
+  const reason = await Promise.race([closing, impatience]);
   clearTimeout(timer);
   if (reason === undefined) log.info('stopped');
   else log.warn({ reason }, 'stopped before everything was closed');

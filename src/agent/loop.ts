@@ -89,6 +89,8 @@ export class Loop {
       this.failed = undefined;
       this.tries = 0;
     } catch (error) {
+      // What was given up because everything ends is neither a failure nor tried again.
+      if (this.stop.signal.aborted) return;
       const text = error instanceof Error ? error.message : String(error);
       // The same failure again is no news.
       if (this.failed?.error !== text) log.error({ error, doing }, 'failed, will be tried again');

@@ -1,4 +1,5 @@
 // The Kubernetes API as one value: whoever needs the API server is handed this, or the narrowest part of it.
+import { setMaxListeners } from 'node:events';
 import { createClient } from './client.ts';
 import { type ConnectionOptions, openConnection } from './connection.ts';
 import type { KubeClient, Reflect } from './port.ts';
@@ -14,6 +15,8 @@ export interface Kube extends AsyncDisposable {
   readonly namespace: string;
   readonly client: KubeClient;
   readonly reflect: Reflect;
+  /** Whatever is asked at present is not waited for, and nothing is asked any more. */
+  giveUp(): void;
 }
 
 /**
@@ -22,12 +25,16 @@ export interface Kube extends AsyncDisposable {
  */
 export async function openKube(options: ConnectionOptions & { readonly namespace?: string } = {}): Promise<Kube> {
   const connection = await openConnection(options);
-  const client = createClient(createTransport(connection));
+  const stop = new AbortController();
+  // Each exchange listens to it as long as it lasts, and there may be many.
+  setMaxListeners(0, stop.signal);
+  const client = createClient(createTransport(connection, stop.signal));
   return {
     server: connection.server,
     namespace: options.namespace ?? connection.namespace ?? 'kube-system',
     client,
     reflect: createReflect(client),
+    giveUp: () => stop.abort(),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }

@@ -44,7 +44,8 @@ export interface StreamLimits {
 /** What an error answer may say about itself. */
 const ERROR_BYTES = 1 << 20;
 
-export function createTransport(connection: Connection): Transport {
+/** @param stop ends every exchange, and lets none begin any more */
+export function createTransport(connection: Connection, stop?: AbortSignal): Transport {
   const fail = (cause: unknown): KubeError => failure(connection.server, cause);
 
   /** 401 says that nothing was done: with credentials read anew it is worth a second try. */
@@ -67,7 +68,7 @@ export function createTransport(connection: Connection): Transport {
 
   return {
     async exchange(request, { withinMs, mostBytes, signal }) {
-      const deadline = new Deadline(withinMs, `no answer within ${withinMs / 1000} s`, signal);
+      const deadline = new Deadline(withinMs, `no answer within ${withinMs / 1000} s`, [signal, stop]);
       try {
         const { body } = await checked(request, deadline.signal);
         return await wholeText(body, mostBytes);
@@ -79,7 +80,7 @@ export function createTransport(connection: Connection): Transport {
     },
 
     async stream(request, { signal, withinMs, silenceMs }) {
-      const deadline = new Deadline(withinMs, `no answer within ${withinMs / 1000} s`, signal);
+      const deadline = new Deadline(withinMs, `no answer within ${withinMs / 1000} s`, [signal, stop]);
       try {
         const { body } = await checked(request, deadline.signal);
         deadline.extend(silenceMs, `silent for ${silenceMs / 1000} s`);
@@ -151,16 +152,16 @@ async function wholeText(body: AsyncIterable<Uint8Array>, mostBytes: number): Pr
 /** What ends one exchange before it ends itself: a time, or whoever stops us. */
 class Deadline {
   private readonly controller = new AbortController();
-  private readonly outer: AbortSignal | undefined;
+  private readonly outer: readonly AbortSignal[];
   private timer: NodeJS.Timeout;
   /** Why it was ended. */
   reason: Error | undefined;
 
-  constructor(ms: number, says: string, outer?: AbortSignal) {
+  constructor(ms: number, says: string, outer: readonly (AbortSignal | undefined)[]) {
     this.timer = this.start(ms, says);
-    this.outer = outer;
-    outer?.addEventListener('abort', this.stop, { once: true });
-    if (outer?.aborted) this.stop();
+    this.outer = outer.filter((signal) => signal !== undefined);
+    for (const signal of this.outer) signal.addEventListener('abort', this.stop, { once: true });
+    if (this.outer.some(({ aborted }) => aborted)) this.stop();
   }
 
   get signal(): AbortSignal {
@@ -176,7 +177,7 @@ class Deadline {
 
   cancel(): void {
     clearTimeout(this.timer);
-    this.outer?.removeEventListener('abort', this.stop);
+    for (const signal of this.outer) signal.removeEventListener('abort', this.stop);
   }
 
   private readonly stop = (): void => this.abort(new KubeError('unavailable', 'stopped'));
