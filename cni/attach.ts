@@ -27,6 +27,7 @@ export async function attach(call: Call, wishOf: () => Promise<Wish>, around: Su
       const families = chooseFamilies(wish, await defaultFamilies(around));
       await clearTheWay(call, hostInterface, around);
       const begun = begin(call, wish, hostInterface, around);
+      around.undone.delete(lockName(call.key));
       await around.records.put(begun);
       return finish(begun, wish, families, around);
     }),

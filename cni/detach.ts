@@ -2,7 +2,7 @@
 import { isObject } from './json.ts';
 import type { Attachment } from './port.ts';
 import type { Call } from './request.ts';
-import { type Surroundings, alone, aloneOn, readableRecords } from './surroundings.ts';
+import { type Surroundings, alone, aloneOn, lockName, readableRecords } from './surroundings.ts';
 import { handleOf, hostInterfaceName } from './wiring.ts';
 
 /** Takes an attachment off, by its key alone if need be. What is gone already is no error. */
@@ -10,7 +10,8 @@ export async function detach(call: Call, around: Surroundings): Promise<void> {
   await alone(call.key, around, async () => {
     const record = await around.records.get(call.key);
     if (record !== undefined) await detachRecorded(record, around, call.at);
-    else await detachUnrecorded(call, around);
+    // A runtime asks two or three times. That nothing is left is known, and need not be asked of the datastore again.
+    else if (!around.undone.has(lockName(call.key))) await detachUnrecorded(call, around);
   });
 }
 
@@ -24,6 +25,7 @@ export async function undo(record: Attachment, around: Surroundings): Promise<vo
   await around.links.remove(record.hostInterface);
   await around.addresses.release(record.handle);
   await around.records.remove(record);
+  around.undone.add(lockName(record));
   around.listener.changed();
 }
 

@@ -17,6 +17,7 @@ import type {
   Namespaces,
   Note,
 } from './port.ts';
+import { Recent } from './recent.ts';
 import { type Reconciled, reconcile } from './reconcile.ts';
 import { type Call, type PluginAnswer, type PluginEnd, type PluginRequest, parseCall } from './request.ts';
 import { addResult, errorResult, parsePrevResult, versionToAnswerIn, versionsResult } from './result.ts';
@@ -24,6 +25,9 @@ import { Serial } from './serial.ts';
 import { createShells } from './shell.ts';
 import { type Surroundings, lockName, readableRecords } from './surroundings.ts';
 import { fileSysctls } from './sysctl.ts';
+
+/** More than a node has pods: a runtime asks again within minutes. */
+const REMEMBERED = 1000;
 
 export interface OperationsOptions {
   readonly addresses: AddressSource;
@@ -70,6 +74,7 @@ export function createOperations(options: OperationsOptions): Operations {
     sysctls: options.sysctls ?? fileSysctls(),
     namespaces: options.namespaces ?? (podHalf === 'plugin' ? pluginNamespaces() : shellNamespaces(shells)),
     serial: new Serial(),
+    undone: new Recent(REMEMBERED),
     protocol: options.protocol ?? 201,
     mtu: options.mtu ?? (() => 1500),
     families: options.families ?? (() => [4, 6]),

@@ -11,6 +11,7 @@ import type {
   Namespaces,
   Note,
 } from './port.ts';
+import type { Recent } from './recent.ts';
 import { UnreadableRecords } from './records.ts';
 import type { Serial } from './serial.ts';
 
@@ -23,6 +24,8 @@ export interface Surroundings {
   readonly records: AttachmentRecords;
   readonly listener: AttachmentListener;
   readonly serial: Serial;
+  /** Attachments that were undone to the end since, by lockName. */
+  readonly undone: Recent;
   readonly node: string;
   /** What our routes in the host carry. */
   readonly protocol: number;

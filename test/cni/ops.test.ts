@@ -363,6 +363,27 @@ describe('DEL', () => {
     expect(agent.changes).toBe(1);
   });
 
+  test('that is repeated, as runtimes do, asks for no address and no link again', async () => {
+    const agent = new FakeAgent();
+    const pod = agent.pod('a');
+    await agent.do('ADD', pod);
+    await agent.do('DEL', pod);
+    await agent.do('DEL', pod);
+    await agent.do('DEL', { ...pod, netns: '' });
+    expect(agent.released).toEqual(['pods.a']);
+  });
+
+  test('after a second ADD of the same container takes that off, too', async () => {
+    const agent = new FakeAgent();
+    const pod = agent.pod('a');
+    for (let times = 0; times < 2; times++) {
+      await agent.do('ADD', pod);
+      await agent.do('DEL', pod);
+    }
+    expect(agent.remains).toEqual(nothing);
+    expect(agent.released).toEqual(['pods.a', 'pods.a']);
+  });
+
   test('releases the address only after the link, and with it the route, is gone', async () => {
     const agent = new FakeAgent();
     await agent.do('ADD', agent.pod('a'));
