@@ -74,7 +74,8 @@ function roughly<K extends Kind>(wrong: readonly Wrong[], kind: K): Known<K>[] {
 /** As they stand in the files, or else were made: of two that do not go together the later one is reported. */
 function inPlace<K extends Kind>(known: readonly Known<K>[]): Known<K>[] {
   const place = ({ where = {} }: Known<K>): [string, number] => [where.file ?? '', where.line ?? 0];
-  const made = ({ resource }: Known<K>): string => resource.metadata.creationTimestamp ?? '';
+  // What is about to be made comes last.
+  const made = ({ resource }: Known<K>): string => resource.metadata.creationTimestamp ?? '~';
   return [...known].sort((a, b) => {
     const [[fileA, lineA], [fileB, lineB]] = [place(a), place(b)];
     if (fileA !== fileB) return fileA < fileB ? -1 : 1;
