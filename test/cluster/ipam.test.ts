@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AddressRequest } from '../../cni/port.ts';
 import { type Ipam, createIpam, fileJournal } from '../../src/ipam/index.ts';
 import { type KubeClient, openKube } from '../../src/kube/index.ts';
 import { openKubernetesStore } from '../../src/store/kubernetes.ts';
@@ -14,6 +13,7 @@ import { installDefinitions } from '../lab/kubernetes/definitions.ts';
 import { lacking } from '../lab/needs.ts';
 import { until } from '../lab/until.ts';
 import { duplicates, podsOf } from '../support/ipam-audit.ts';
+import { ask } from '../support/ipam-lab.ts';
 import { shareReflections } from '../support/sharing-reflect.ts';
 
 const reason = lacking('kubernetes', 'etcd', 'openssl');
@@ -40,10 +40,6 @@ const pool = (name: string, cidr: string, blockSize: number): object => ({
   spec: { cidr, blockSize, natOutgoing: false },
 });
 const nodeObject = (name: string): object => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
-
-function ask(handle: string): AddressRequest {
-  return { handle, families: [4], attributes: { pod: handle, namespace: 'default' } };
-}
 
 describe.skipIf(reason)(title('a node whose API server goes away'), () => {
   test('goes on giving addresses to pods and taking them back, and tells the server afterwards', async () => {

@@ -1,12 +1,12 @@
 // The store goes away and comes back, and pods come and go meanwhile.
 import { describe, expect, it } from 'vitest';
 import { type Address, parseAddress } from '#ip';
-import type { AddressRequest } from '../../../cni/port.ts';
 import { type Conflict, type Ipam, createIpam } from '../../../src/ipam/index.ts';
 import { KEEPING_HANDLE } from '../../../src/ipam/kept.ts';
 import type { Kind, Kinds } from '../../../src/resources/types.ts';
 import { StoreError } from '../../../src/store/port.ts';
 import { holders } from '../../support/ipam-audit.ts';
+import { ask } from '../../support/ipam-lab.ts';
 import { memoryJournal } from '../../support/memory-journal.ts';
 import { type MemoryStore, createMemoryStore, seenThrough } from '../../support/memory-store.ts';
 import { ipamConfig, node, pool, reservation } from '../../support/resources.ts';
@@ -14,10 +14,6 @@ import { ipamConfig, node, pool, reservation } from '../../support/resources.ts'
 const MINUTE = 60_000;
 const four = pool('four', '10.82.0.0/24');
 const six = pool('six', 'fd82::/64');
-
-function ask(handle: string, extra: Partial<AddressRequest> = {}): AddressRequest {
-  return { handle, families: [4], attributes: { pod: handle, namespace: 'default' }, ...extra };
-}
 
 interface Scene {
   readonly store: MemoryStore;

@@ -1,19 +1,15 @@
 // What nodes leave behind that no longer exist, and what nobody's agent would put right.
 import { describe, expect, it } from 'vitest';
-import type { AddressRequest } from '../../../cni/port.ts';
 import { ClusterCollector, type Ipam, createIpam } from '../../../src/ipam/index.ts';
 import { newHandle } from '../../../src/ipam/data.ts';
 import type { Kind, Kinds } from '../../../src/resources/types.ts';
 import { holders } from '../../support/ipam-audit.ts';
+import { ask } from '../../support/ipam-lab.ts';
 import { memoryJournal } from '../../support/memory-journal.ts';
 import { type MemoryStore, createMemoryStore } from '../../support/memory-store.ts';
 import { ipamConfig, node, pool } from '../../support/resources.ts';
 
 const MINUTE = 60_000;
-
-function ask(handle: string, extra: Partial<AddressRequest> = {}): AddressRequest {
-  return { handle, families: [4], attributes: { pod: handle, namespace: 'default' }, ...extra };
-}
 
 interface Stage {
   readonly store: MemoryStore;

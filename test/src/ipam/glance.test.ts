@@ -2,7 +2,6 @@
 // shows may be gone, and others may have come.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AddressRequest } from '../../../cni/port.ts';
 import { emptyBlock } from '../../../src/ipam/block.ts';
 import { newBlock } from '../../../src/ipam/data.ts';
 import { type Ipam, createIpam } from '../../../src/ipam/index.ts';
@@ -10,15 +9,12 @@ import { blockName } from '../../../src/resources/names.ts';
 import type { Store } from '../../../src/store/port.ts';
 import { parsePrefix } from '#ip';
 import { duplicates } from '../../support/ipam-audit.ts';
+import { ask } from '../../support/ipam-lab.ts';
 import { type MemoryStore, createMemoryStore } from '../../support/memory-store.ts';
 import { node, pool } from '../../support/resources.ts';
 
 const BLOCKS = 16;
 const names = Array.from({ length: BLOCKS }, (_, i) => `10-82-0-${i * 4}-30`);
-
-function ask(handle: string): AddressRequest {
-  return { handle, families: [4], attributes: { pod: handle, namespace: 'default' } };
-}
 
 function stores(...pools: readonly ReturnType<typeof pool>[]): MemoryStore {
   const given = pools.length > 0 ? pools : [pool('pods', '10.82.0.0/26', { blockSize: 30 })];

@@ -1,17 +1,13 @@
 // What an address costs the store: a thousand agents ask one API server.
 import { describe, expect, it } from 'vitest';
-import type { AddressRequest } from '../../../cni/port.ts';
 import { nextRevision } from '../../../src/ipam/block.ts';
 import { type Ipam, createIpam } from '../../../src/ipam/index.ts';
 import { duplicates } from '../../support/ipam-audit.ts';
+import { ask } from '../../support/ipam-lab.ts';
 import { type MemoryStore, createMemoryStore } from '../../support/memory-store.ts';
 import { node, pool } from '../../support/resources.ts';
 
 const agentsKinds = /IPAMBlock|BlockAffinity|IPAMHandle/;
-
-function ask(handle: string): AddressRequest {
-  return { handle, families: [4], attributes: { pod: handle, namespace: 'default' } };
-}
 
 function open(blockSize = 26): { store: MemoryStore; ipam: Ipam; calls: () => string[] } {
   const store = createMemoryStore(pool('pods', '10.82.0.0/24', { blockSize }), node('a'), node('b'));
