@@ -118,7 +118,8 @@ function forward(
     return [];
   };
   if (localWorkloadSelector !== undefined) {
-    return trouble('spec.localWorkloadSelector', 'sessions with workloads are not available in this build: no session');
+    const instead = "PeerOptions with dynamicPrefix, the pods' network, takes sessions that they dial to this node";
+    return trouble('spec.localWorkloadSelector', `pods cannot be chosen as peers by label: no session (${instead})`);
   }
   if (peerSelector !== undefined) {
     const selector = parseSelector(peerSelector);

@@ -215,7 +215,9 @@ describe('a BGPPeer', () => {
   });
   it('for workloads is reported, not passed over in silence', () => {
     const workloads = bgpPeer('pods', { localWorkloadSelector: 'all()', asNumber: 65001 });
-    expect(desired({ peers: [workloads] }).troubles).toMatchObject([{ path: 'spec.localWorkloadSelector' }]);
+    expect(desired({ peers: [workloads] }).troubles).toMatchObject([
+      { path: 'spec.localWorkloadSelector', message: expect.stringContaining('dynamicPrefix') },
+    ]);
   });
 
   it('carries Calico’s fields into the session', () => {
