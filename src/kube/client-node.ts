@@ -1,4 +1,4 @@
-// What is used of @kubernetes/client-node, by name: so a bundle holds this and not its thousand generated models, which
-// made each program 20 MB, parsed at every start. Imported when a cluster is asked for, and not before: it takes a third of
-// a second.
-export { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+// What is used of @kubernetes/client-node, from the modules that define it: its index also loads a thousand generated
+// models. Imported when a cluster is asked for, and not before.
+export { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+export { HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
