@@ -35,7 +35,15 @@ export async function runSuite({ config, path, missing, args }: Suite): Promise<
     ],
     {
       stdio: 'inherit',
-      env: { ...process.env, PATH: path, MANX_LAB: '1', MANX_MISSING: JSON.stringify(Object.fromEntries(missing)) },
+      env: {
+        ...process.env,
+        PATH: path,
+        MANX_LAB: '1',
+        MANX_MISSING: JSON.stringify(Object.fromEntries(missing)),
+        // Hundreds of processes are started from the same few files: each is compiled once.
+        NODE_COMPILE_CACHE: join(scratch, 'compiled'),
+        MANX_PROGRAMS: join(scratch, 'programs'),
+      },
     },
   );
   const code = await new Promise<number>((resolve) => vitest.once('exit', (status) => resolve(status ?? 1)));

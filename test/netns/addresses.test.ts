@@ -79,10 +79,12 @@ test(
 
     // A runtime's way with a pod: ADD until it works, with a DEL after each failure, then DEL; twice at least, and until
     // agents have been killed often enough. Then it stays.
-    const killing = { stop: false, kills: 0 };
+    const killing: Killing = { stop: false, kills: 0, added: 0 };
     const live = async (pod: (typeof pods)[0]): Promise<void> => {
       for (let round = 1; ; round++) {
-        for (const address of await addUntilItWorks(pod)) {
+        const addresses = await addUntilItWorks(pod);
+        killing.added++;
+        for (const address of addresses) {
           if (held.has(address)) twice.push(`${address}: ${held.get(address)} and ${pod.name}`);
           held.set(address, pod.name);
         }
@@ -106,6 +108,13 @@ test(
   },
 );
 
+interface Killing {
+  stop: boolean;
+  kills: number;
+  /** ADDs that have succeeded. */
+  added: number;
+}
+
 /** The addresses that ADD gave in the end. Each failure is followed by DEL, as containerd does it. */
 async function addUntilItWorks(pod: Pick<Pod, 'name' | 'node' | 'host' | 'containerId'>): Promise<string[]> {
   return until(
@@ -120,16 +129,20 @@ async function addUntilItWorks(pod: Pick<Pod, 'name' | 'node' | 'host' | 'contai
       throw new Error(outcome.stdout);
     },
     120_000,
+    // A runtime tries again later than this; fifty that never pause would keep the agent from coming back.
+    1500,
   );
 }
 
 /** Kills and restarts the agents in turn until told to stop, counting. */
-async function killAgents(killing: { stop: boolean; kills: number }): Promise<void> {
+async function killAgents(killing: Killing): Promise<void> {
   while (!killing.stop) {
     const node = centre.nodes[killing.kills % 2]!;
     await node.stopAgent('SIGKILL');
     killing.kills++;
     await node.startAgent();
     await node.ready();
+    const before = killing.added;
+    await until('pods come between two kills', () => killing.stop || killing.added > before + 5, 120_000);
   }
 }
