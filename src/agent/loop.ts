@@ -9,7 +9,7 @@ export interface LoopOptions {
   readonly doing: string;
   readonly work: () => Promise<void>;
   readonly log: Log;
-  /** Look by itself this long after a run; absent: never. */
+  /** Look by itself about this long after a run; absent: never. */
   readonly everyMs?: number;
   /** From one failure to the next try, doubled each time up to the longest. */
   readonly firstRetryMs?: number;
@@ -77,7 +77,7 @@ export class Loop {
       await this.attempt();
     }
     const next = this.failed === undefined ? this.options.everyMs : this.retryMs();
-    if (next !== undefined && !this.stop.signal.aborted) this.timer = setTimeout(() => this.look(), next);
+    if (next !== undefined && !this.stop.signal.aborted) this.timer = setTimeout(() => this.look(), spread(next));
   }
 
   private async attempt(): Promise<void> {
@@ -105,4 +105,9 @@ export class Loop {
     const { firstRetryMs = 500, longestRetryMs = 10_000 } = this.options;
     return Math.min(longestRetryMs, firstRetryMs * 2 ** (this.tries - 1));
   }
+}
+
+/** A thousand agents that start together, or lose one server together, do not look at one moment ever after. */
+function spread(ms: number): number {
+  return ms * (0.8 + 0.4 * Math.random());
 }
