@@ -83,14 +83,13 @@ export async function ownAffinities(site: Site): Promise<BlockAffinity[]> {
 
 /** Whether this node's affinities say what this process knows: each confirmed, and one for each block. @throws StoreError */
 export async function isInStep(site: Site): Promise<boolean> {
-  const known = site.known.ownBlocks();
   const affinities = await ownAffinities(site);
-  const confirmed = new Set(affinities.filter(({ spec }) => spec.state === 'confirmed').map(({ spec }) => spec.cidr));
-  return (
-    known?.length === affinities.length &&
-    confirmed.size === affinities.length &&
-    known.every(({ spec }) => confirmed.has(spec.cidr))
-  );
+  if (affinities.some(({ spec }) => spec.state !== 'confirmed')) return false;
+  const known = site.known.ownBlocks();
+  // Before the first reading, and after a write that failed: whoever needs a block reads them all next.
+  if (known === undefined) return true;
+  const claimed = new Set(affinities.map(({ spec }) => spec.cidr));
+  return claimed.size === known.length && known.every(({ spec }) => claimed.has(spec.cidr));
 }
 
 /** The blocks of this node; what was interrupted is brought to an end on the way. @throws StoreError, IpamError */

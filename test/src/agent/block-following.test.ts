@@ -59,6 +59,13 @@ describe('an agent of which somebody', () => {
     expect(await ipam.check()).toEqual([]);
   });
 
+  it('tells before it has read anything asks for nothing', async () => {
+    const fresh = createIpam({ store, node: 'a', pause: async () => {} });
+    const calls = store.calls.length;
+    expect(await fresh.follow()).toEqual({ gained: [], lost: [] });
+    expect(store.calls.slice(calls)).toEqual(['list BlockAffinity of a']);
+  });
+
   it('only uses an own block asks the store for nothing', async () => {
     await ipam.assign({ handle: 'another', families: [4], attributes: {} });
     const before = await block();
