@@ -146,8 +146,9 @@ function overlapOf(pool: IPPool, pools: readonly IPPool[]): string | undefined {
 }
 
 function isElder({ metadata: a }: IPPool, { metadata: b }: IPPool): boolean {
-  const [ageA = '', ageB = ''] = [a.creationTimestamp, b.creationTimestamp];
-  return ageA === ageB ? a.name < b.name : ageA < ageB;
+  // As in together.ts: what has no time of creation is only about to be made.
+  const [madeA = '~', madeB = '~'] = [a.creationTimestamp, b.creationTimestamp];
+  return madeA === madeB ? a.name < b.name : madeA < madeB;
 }
 
 function isCalled(pool: IPPool, text: string): boolean {

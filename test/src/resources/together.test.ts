@@ -197,5 +197,7 @@ describe('together', () => {
       metadata: { ...pool.metadata, creationTimestamp: `2026-11-${30 - i}T12:00:00Z` },
     })) as typeof pools;
     expect(checkTogether(aged)).toMatchObject([{ name: 'a', message: '10.0.0.0/8 overlaps IPPool b (10.0.0.0/8)' }]);
+    // One that is about to be made is younger than all.
+    expect(checkTogether([pools[0]!, aged[1]!])).toMatchObject([{ name: 'a' }]);
   });
 });
