@@ -1,21 +1,44 @@
 // manx-uninstall: takes everything of Manx's off the host that it runs on, in the order in which nothing is put back.
 //
-//   manx-uninstall [--host DIR]     the host's folders, as they are mounted here
-//   manx-uninstall --wait           does nothing until SIGTERM: a DaemonSet wants a container that stays
+//   manx-uninstall [--host DIR] [--node NAME]   the host's folders, as they are mounted here; which Node of the cluster it
+//                                               is, to say there that it has no network
+//   manx-uninstall --wait                       does nothing until SIGTERM: a DaemonSet wants a container that stays
 //
 // Pods that are left lose their network with it: drain a node first. What is gone already is no error.
 import { execFile } from 'node:child_process';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { tellNetworkIsGone } from './network-gone.ts';
 
 const execute = promisify(execFile);
 const { values } = parseArgs({
-  options: { host: { type: 'string', default: '/host' }, wait: { type: 'boolean', default: false } },
+  options: {
+    host: { type: 'string', default: '/host' },
+    node: { type: 'string' },
+    wait: { type: 'boolean', default: false },
+  },
 });
 
 if (values.wait) await terminated();
-else await uninstall(values.host);
+else {
+  // Before anything goes, so that no pod is sent here to wait for a network in vain.
+  if (values.node !== undefined) await tellCluster(values.node);
+  await uninstall(values.host);
+}
+
+/** What stands on the node goes all the same where the API server cannot be told; then it is tried again as a whole. */
+async function tellCluster(node: string): Promise<void> {
+  const { KUBERNETES_SERVICE_HOST: server = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
+  const access = { host: server, port, account: '/var/run/secrets/kubernetes.io/serviceaccount' };
+  try {
+    await tellNetworkIsGone(node, access);
+    console.log(`Node ${node}: says that its network is gone`);
+  } catch (error) {
+    console.error(`Node ${node}: could not be told that its network is gone: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
 
 async function uninstall(host: string): Promise<void> {
   // First, so that the runtime calls nobody any more.

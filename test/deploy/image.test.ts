@@ -165,6 +165,12 @@ describe('manx-uninstall', () => {
       const links = await host.ip('-br link show type veth');
       expect([links.includes('cali0123456789a'), links.includes('califfffffffff1')]).toEqual([false, true]);
     }
+    // Of a cluster that cannot be told: what is on the node goes all the same, and it is to be tried again.
+    await writeFile(join(root, files.ours[1]!), '');
+    const node = ['--host', '/host/gone', '--node', 'worker-1'];
+    const outcome = await host.run('chroot', [image, '/usr/bin/manx-uninstall', ...node], { env, mayFail: true });
+    expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining('Node worker-1: could not be told') });
+    expect(new Set(await left(root))).toEqual(new Set(files.others));
   });
 });
 
