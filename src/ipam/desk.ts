@@ -128,35 +128,38 @@ export class Desk {
     throw exhausted(pools, await this.#blocks(), this.#settings);
   }
 
-  /** By a glance at the blocks, which may be old; by the store's word where that leads nowhere. */
+  /** By glances at the blocks, which may be old; by the store's word where they lead nowhere. */
   async #claim(pools: readonly IPPool[]): Promise<IPAMBlock | undefined> {
-    const glance = await glanceAtBlocks(this.#site.store);
-    const block = glance && (await this.#claimBeside(glance, pools, GLANCE_TRIES));
-    if (block !== undefined) return block;
-    const all = await this.#blocks();
-    return this.#claimBeside(
-      all.map(({ spec }) => spec.cidr),
-      pools,
-      Number.POSITIVE_INFINITY,
-    );
+    const { store } = this.#site;
+    const glimpsed = await this.#claimBeside(() => glanceAtBlocks(store), pools, GLANCE_TRIES);
+    if (glimpsed !== undefined) return glimpsed;
+    const all = async (): Promise<Prefix[]> => (await this.#blocks()).map(({ spec }) => spec.cidr);
+    return this.#claimBeside(all, pools, Number.POSITIVE_INFINITY);
   }
 
+  /** @param look which blocks there are, asked before each try: a try that fails costs more than a look. */
   async #claimBeside(
-    present: readonly Prefix[],
+    look: () => Promise<readonly Prefix[] | undefined>,
     pools: readonly IPPool[],
     tries: number,
   ): Promise<IPAMBlock | undefined> {
-    const existing = [...present, ...this.#drafts.keys()];
+    const taken = [...this.#drafts.keys()];
+    for (let left = tries; left > 0; left--) {
+      const present = await look();
+      const cidr = present && this.#freePlace(pools, [...present, ...taken]);
+      if (cidr === undefined) return undefined;
+      const block = await claimBlock(this.#site, cidr);
+      if (block !== undefined) return block;
+      taken.push(cidr);
+    }
+    return undefined;
+  }
+
+  #freePlace(pools: readonly IPPool[], existing: readonly Prefix[]): Prefix | undefined {
     for (const pool of pools) {
       const seed = seedOf(this.#site.node, pool, this.#site.now());
-      for (;;) {
-        const cidr = nextFreeBlock(pool, existing, this.#settings.reserved, seed);
-        if (cidr === undefined) break;
-        const block = await claimBlock(this.#site, cidr);
-        if (block !== undefined) return block;
-        existing.push(cidr);
-        if (--tries <= 0) return undefined;
-      }
+      const cidr = nextFreeBlock(pool, existing, this.#settings.reserved, seed);
+      if (cidr !== undefined) return cidr;
     }
     return undefined;
   }

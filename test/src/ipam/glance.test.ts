@@ -103,3 +103,32 @@ describe('a node that needs a block', () => {
     expect(store.calls.slice(before)).toContain('list IPAMBlock');
   });
 });
+
+/** A store whose memory of names is up to so many looks old. */
+function remembering(store: Store, looks: number): Store {
+  let seen: readonly string[] = [];
+  let count = 0;
+  return {
+    ...store,
+    names: async (kind) => {
+      const present = await store.names(kind);
+      if (count++ % looks === 0) seen = present;
+      return seen;
+    },
+  };
+}
+
+describe('nodes that start together', () => {
+  it('fill a pool to the last block at a dozen requests each, and hardly one of them lists all blocks', async () => {
+    const hosts = Array.from({ length: 256 }, (_, i) => `host-${i}`);
+    const store = createMemoryStore(pool('pods', '10.80.0.0/18'), node('host-0'));
+    const old = remembering(store, 25);
+    await Promise.all(hosts.map((name) => open(old, name).assign(ask(name))));
+    expect(await owned(store)).toBe(256);
+    expect(await duplicates(store)).toEqual([]);
+    const asked = store.calls.filter((call) => /IPAMBlock|BlockAffinity|IPAMHandle/.test(call));
+    const own = asked.filter((call) => !call.startsWith('list BlockAffinity of'));
+    expect(own.length / hosts.length).toBeLessThan(14);
+    expect(own.filter((call) => call === 'list IPAMBlock').length).toBeLessThan(hosts.length / 20);
+  });
+});
