@@ -8,7 +8,7 @@ const { values } = parseArgs({
   options: { node: { type: 'string' }, out: { type: 'string', default: join(root, 'dist') } },
 });
 const out = resolve(values.out);
-await bundle(programs, out, values.node);
+await bundle(programs, out, { node: values.node });
 // kubectl takes a program of this name on the PATH for `kubectl manx`: the same one, which then works on the cluster.
 const plugin = join(out, 'kubectl-manx');
 await rm(plugin, { force: true });

@@ -30,10 +30,17 @@ export async function versionOf(): Promise<string> {
   return version;
 }
 
-/** Writes the bundles into a folder. `node`: the absolute path of what runs them, else whatever PATH leads to. */
-export async function bundle(wanted: readonly Program[], out: string, node?: string): Promise<void> {
+export interface BundleOptions {
+  /** The absolute path of what runs them, else whatever PATH leads to. */
+  readonly node?: string | undefined;
+  /** What they say that they are, else what package.json says. */
+  readonly version?: string | undefined;
+}
+
+/** Writes the bundles into a folder. */
+export async function bundle(wanted: readonly Program[], out: string, options: BundleOptions = {}): Promise<void> {
+  const { node, version = await versionOf() } = options;
   if (node !== undefined && !isAbsolute(node)) throw new Error(`--node ${node}: is no absolute path`);
-  const version = await versionOf();
   await mkdir(out, { recursive: true });
   await Promise.all(
     wanted.map(async (program) => {

@@ -1,4 +1,6 @@
-// Builds the image without Docker: node deploy/image/build.ts [--out DIR] [--reference NAME:TAG] [--no-gzip]
+// Builds the image without Docker:
+//
+//   node deploy/image/build.ts [--out DIR] [--version VERSION] [--reference NAME:TAG] [--no-gzip]
 //
 //   manx.oci.tar   for `ctr -n k8s.io images import`, `podman load`, `skopeo copy oci-archive:…`
 //   rootfs.tar, Dockerfile   the same for `docker build DIR`
@@ -13,14 +15,16 @@ import { tar } from './tar.ts';
 const { values } = parseArgs({
   options: {
     out: { type: 'string', default: join(root, 'dist/image') },
+    // Of what is built, else as in package.json.
+    version: { type: 'string' },
     reference: { type: 'string' },
     // For tests on this machine: half a minute of one processor against 80 MB.
     'no-gzip': { type: 'boolean', default: false },
   },
 });
 const out = resolve(values.out);
-const version = await versionOf();
-const { entries, runtime } = await assemble();
+const version = values.version ?? (await versionOf());
+const { entries, runtime } = await assemble(version);
 const config: ImageConfig = {
   reference: values.reference ?? `localhost/manx:${version}`,
   entrypoint: ['/usr/bin/manxd'],

@@ -41,12 +41,12 @@ export interface Contents {
   readonly runtime: string;
 }
 
-export async function assemble(): Promise<Contents> {
+export async function assemble(version: string): Promise<Contents> {
   const scratch = await mkdtemp(join(tmpdir(), 'manx-image-'));
   try {
     const runtime = await assembleRuntime(scratch);
     const nft = await assembleNft(runtime, scratch);
-    const bundles = await assembleBundles(runtime, scratch);
+    const bundles = await assembleBundles(runtime, scratch, version);
     const checksums = checksumsOf([...runtime.entries, ...bundles.filter(({ path }) => path === `${library}/manx`)]);
     return {
       runtime: `/${runtime.home}`,
@@ -108,9 +108,9 @@ async function assembleNft({ home, libraries }: Runtime, scratch: string): Promi
   ];
 }
 
-async function assembleBundles({ home }: Runtime, scratch: string): Promise<FileEntry[]> {
+async function assembleBundles({ home }: Runtime, scratch: string, version: string): Promise<FileEntry[]> {
   const wanted = [...programs, ...helpers];
-  await bundle(wanted, scratch, `/${home}/node`);
+  await bundle(wanted, scratch, { node: `/${home}/node`, version });
   return Promise.all(
     wanted.map(async ({ name }) => file(`${library}/${name}`, await readFile(join(scratch, name)), 0o755)),
   );

@@ -1,13 +1,18 @@
 // The whole of it: three nodes with containerd, kubelet and kube-proxy, a router with BIRD, a data-centre host, and Manx
 // as an operator installs it. The tests go on where the one before has stopped.
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { version } from '../../src/version.ts';
 import { startBird } from '../lab/bird.ts';
 import { hostAddresses } from '../lab/fabric.ts';
 import type { Host } from '../lab/host.ts';
 import { cgroupsLacking } from '../lab/kubernetes/cgroups.ts';
 import { type Cluster, startCluster } from '../lab/kubernetes/cluster.ts';
+import type { ClusterNode } from '../lab/kubernetes/node.ts';
 import { askEcho } from '../lab/kubernetes/echo.ts';
-import { agentsReady, installManx, nodesReady, noTraces } from '../lab/kubernetes/manx.ts';
+import { agentsReady, importManx, installManx, nodesReady, noTraces, tracesOfManx } from '../lab/kubernetes/manx.ts';
 import { type ClusterPod, echoDeployment, enterPod, gone, podsOf, rolledOut } from '../lab/kubernetes/pods.ts';
 import { layStockNetwork, removeStockNetwork } from '../lab/kubernetes/stock-network.ts';
 import { lacking } from '../lab/needs.ts';
@@ -19,6 +24,7 @@ import { startWhoami, whoami } from '../lab/whoami.ts';
 const reason =
   lacking('kubernetes', 'etcd', 'openssl', 'containerd', 'runc', 'cni-plugins', 'busybox', 'nft', 'bird', 'ping') ??
   cgroupsLacking();
+const root = new URL('../../', import.meta.url).pathname;
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -62,7 +68,7 @@ test.skipIf(reason)(
 test.skipIf(reason)(
   title('kubectl apply -k deploy makes every node Ready'),
   async () => {
-    await installManx(cluster, '/run/lab/cluster/image');
+    await installManx(cluster);
     await nodesReady(cluster);
   },
   240_000,
@@ -227,6 +233,74 @@ test.skipIf(reason)(
   240_000,
 );
 
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly lastTransitionTime: string;
+}
+interface NodeObject {
+  readonly spec: { readonly taints?: readonly { readonly key: string }[] };
+  readonly status: { readonly conditions: readonly Condition[] };
+}
+
+async function nodeObjects(): Promise<readonly NodeObject[]> {
+  const { stdout } = await cluster.api.kubectl(['get', 'nodes', '-o', 'json']);
+  return (JSON.parse(stdout) as { items: readonly NodeObject[] }).items;
+}
+
+/** What each Node says of its network, and since when. */
+async function networkConditions(): Promise<readonly (Condition | undefined)[]> {
+  return (await nodeObjects()).map(({ status }) => status.conditions.find(({ type }) => type === 'NetworkUnavailable'));
+}
+
+/** How many agents are away at once at the most, from now on until it is told to stop. */
+function watchAgentsAway(): { stop(): Promise<number> } {
+  const unavailable = ['-o', 'jsonpath={.status.numberUnavailable}{"\\n"}'];
+  const words = ['-n', 'manx-system', 'get', 'daemonset', 'manx', '--watch', ...unavailable];
+  const watch = cluster.control.start('kubectl', ['--kubeconfig', cluster.api.kubeconfig, ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const output = text(watch.stdout!);
+  return {
+    stop: async () => {
+      const end = once(watch, 'exit');
+      watch.kill();
+      await end;
+      return Math.max(...(await output).split('\n').map(Number));
+    },
+  };
+}
+
+test.skipIf(reason)(
+  title('an upgrade takes one agent at a time, loses no packet, and no Node says meanwhile that it has no network'),
+  async () => {
+    const next = `${version}-next`;
+    const image = await importManx(cluster, next);
+    const before = await networkConditions();
+    const away = watchAgentsAway();
+    const lost = await lostDuring(async () => {
+      await cluster.api.kubectl(['-n', 'manx-system', 'set', 'image', 'daemonset/manx', `*=${image}`]);
+      await agentsReady(cluster);
+    });
+    expect(lost).toEqual({});
+    expect(await away.stop()).toBe(1);
+    await until(
+      'every agent says its new version',
+      async () => {
+        const versions = ['-o', 'jsonpath={.items[*].status.version}'];
+        const { stdout } = await cluster.api.kubectl(['get', 'noderoutingstatuses', ...versions]);
+        return stdout === [next, next, next].join(' ');
+      },
+      30_000,
+      500,
+    );
+    expect(before.map((condition) => condition?.status)).toEqual(['False', 'False', 'False']);
+    expect(await networkConditions()).toEqual(before);
+  },
+  240_000,
+);
+
 test.skipIf(reason)(
   title('kubelet, containerd, the API server and etcd restart, and no packet is lost'),
   async () => {
@@ -285,4 +359,79 @@ test.skipIf(reason)(
     await noTraces(cluster);
   },
   300_000,
+);
+
+/** The commands of deploy/README under a heading, word by word. */
+async function commandsUnder(heading: string): Promise<readonly (readonly string[])[]> {
+  const readme = await readFile(`${root}deploy/README.md`, 'utf8');
+  const section = readme.split(`\n### ${heading}\n`)[1]!.split('\n#')[0]!;
+  const lines = [...section.matchAll(/^ {4}(kubectl .*?)(?: {3}.*)?$/gm)].flatMap(([, line]) => line!.split(' && '));
+  return lines.map((line) => line.replaceAll(' deploy/', ` ${root}deploy/`).split(' ').slice(1));
+}
+
+/** Things on a node that look like Manx's and are not. */
+const others = {
+  route: '198.51.100.0/24 via 10.250.1.254 dev eth0 proto static',
+  link: 'califfffffffff1',
+  table: 'table inet other',
+  files: ['/etc/cni/net.d/99-other.conflist', '/opt/cni/bin/loopback', '/run/other', '/var/lib/other'],
+};
+const otherConflist = { cniVersion: '1.0.0', name: 'other', plugins: [{ type: 'loopback' }] };
+
+async function putOthers(node: ClusterNode): Promise<void> {
+  await node.host.ip(`route add ${others.route}`);
+  await node.host.ip(`link add ${others.link} type bridge`);
+  await node.host.run('nft', ['add', ...others.table.split(' ')]);
+  const [conflist, , ...folders] = others.files;
+  await node.writeFile(conflist!, JSON.stringify(otherConflist));
+  await node.run('mkdir', ['-p', ...folders]);
+}
+
+/** Which of them are there. */
+async function othersOn(node: ClusterNode): Promise<typeof others> {
+  const [routes, links] = await Promise.all([node.host.ip('route'), node.host.ip('-br link')]);
+  const { stdout: tables } = await node.host.run('nft', ['list', 'tables']);
+  const { stdout: files } = await node.run('ls', ['-d', ...others.files], { mayFail: true });
+  const ifIn = (text: string, what: string): string => (text.includes(what) ? what : '');
+  return {
+    route: ifIn(routes, others.route),
+    link: ifIn(links, others.link),
+    table: ifIn(tables, others.table),
+    files: files.split('\n').filter(Boolean),
+  };
+}
+
+test.skipIf(reason)(
+  title('taken away as deploy/README says, Manx leaves nothing on any node, and what is not its stays'),
+  async () => {
+    const translate = ['patch', 'ippools.crd.projectcalico.org', 'pods-v4', '--type=merge', '-p'];
+    await cluster.api.kubectl([...translate, '{"spec": {"natOutgoing": true}}']);
+    await cluster.api.apply(echoDeployment(cluster, 'left', 3));
+    await rolledOut(cluster, 'deployment/left');
+    await Promise.all(cluster.nodes.map(putOthers));
+    for (const node of cluster.nodes) {
+      await until(`${node.name} has everything of Manx`, async () => {
+        const { routes, tables, links, files } = await tracesOfManx(node);
+        expect([tables, links.length, files.length]).toEqual([['table inet manx'], 2, 5]); // a pod's, and others.link
+        return routes.length > 0;
+      });
+    }
+
+    for (const words of await commandsUnder('Taking it away')) await cluster.api.kubectl(words);
+
+    for (const node of cluster.nodes) {
+      expect(await tracesOfManx(node)).toEqual({ routes: [], tables: [], links: [others.link], files: [] });
+      expect(await othersOn(node)).toEqual(others);
+    }
+    for (const { status, spec } of await nodeObjects()) {
+      const condition = status.conditions.find(({ type }) => type === 'NetworkUnavailable');
+      expect(condition).toMatchObject({ status: 'True', reason: 'ManxIsGone' });
+      expect(spec.taints?.map(({ key }) => key)).toContain('node.kubernetes.io/network-unavailable');
+    }
+    const kinds = ['namespaces', 'clusterroles', 'clusterrolebindings', 'customresourcedefinitions'];
+    const { stdout } = await cluster.api.kubectl(['get', kinds.join(), '-o', 'name']);
+    expect(stdout).toContain('namespace/default');
+    expect(stdout.split('\n').filter((line) => /manx|calico/.test(line))).toEqual([]);
+  },
+  240_000,
 );

@@ -37,7 +37,7 @@ beforeAll(async () => {
   if (reason !== undefined) return;
   cluster = await startCluster({ nodes: 1, prefix: 'p-', folder: '/run/lab/privileges' });
   tor = await startBird(cluster.fabric.tor, '/run/lab/privileges/tor');
-  await installManx(cluster, '/run/lab/privileges/image');
+  await installManx(cluster);
   const { stdout } = await cluster.api.kubectl([...manx, 'get', 'daemonset', 'manx', '-o', 'json']);
   asWritten = JSON.parse(stdout) as DaemonSet;
 }, 240_000);

@@ -1,7 +1,7 @@
 // What a cluster is told of one node and its peers: a real agent, a real API server, and what kubectl shows.
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../src/kube/index.ts';
 import { type Host, connect, createHost } from '../lab/host.ts';
@@ -13,6 +13,7 @@ import { TestAgent } from '../src/api/pair.ts';
 const reason = lacking('kubernetes', 'etcd', 'openssl');
 const title = (sentence: string): string => (reason === undefined ? sentence : `${sentence} (skipped: ${reason})`);
 
+const networkGone = new URL('../../deploy/image/network-gone.ts', import.meta.url).pathname;
 const NAMESPACE = 'manx-system';
 const PASSWORD = 'purr';
 const crd = 'crd.projectcalico.org/v1';
@@ -255,5 +256,20 @@ describe.skipIf(reason)(title('NetworkUnavailable'), () => {
   test('stays cleared when the agent stops, for its routes stay too', async () => {
     await agent.end('SIGTERM');
     expect(await networkUnavailable()).toMatchObject({ status: 'False', reason: 'ManxIsUp' });
+  });
+
+  test('is set by the uninstall, with an account that may do nothing else, and cleared by the next agent', async () => {
+    await server.kubectl(['apply', '-k', new URL('../../deploy/uninstall', import.meta.url).pathname]);
+    const account = join(dirname(agent.folder), 'account');
+    await mkdir(account);
+    await copyFile(server.certificateFile, join(account, 'ca.crt'));
+    await writeFile(join(account, 'token'), await server.serviceAccountToken('manx-uninstall', 'manx-uninstall'));
+    const access = { host: server.address, port: String(server.port), account };
+    const told = `await tellNetworkIsGone('worker-1', ${JSON.stringify(access)})`;
+    const program = `import { tellNetworkIsGone } from '${networkGone}'; ${told}`;
+    await host.run(process.execPath, ['--input-type=module', '-e', program]);
+    expect(await networkUnavailable()).toMatchObject({ status: 'True', reason: 'ManxIsGone' });
+    await agent.start();
+    await soon('it is cleared', async () => (await networkUnavailable())?.status === 'False');
   });
 });

@@ -1,19 +1,36 @@
-// Manx on the cluster as an operator installs it: the image, `kubectl apply -k`, pools and peers.
+// Manx on the cluster as an operator installs it: the image, `kubectl apply -k`, pools and peers; and what is left of it.
+import { access } from 'node:fs/promises';
+import { PROTOCOL } from '../../../fib/index.ts';
 import { run } from '../host.ts';
 import { labConfiguration } from '../datacentre.ts';
 import { until } from '../until.ts';
 import type { Cluster } from './cluster.ts';
+import type { ClusterNode } from './node.ts';
 import { version } from '../../../src/version.ts';
 
 const root = new URL('../../../', import.meta.url).pathname;
 
-/** Builds the image, gives it to every node and applies the manifests. Resolves when all agents are ready. */
-export async function installManx(cluster: Cluster, folder: string): Promise<void> {
-  await run(process.execPath, [`${root}deploy/image/build.ts`, '--no-gzip', '--out', folder]);
-  await cluster.importImage({ reference: `localhost/manx:${version}`, archive: `${folder}/manx.oci.tar` });
+/** Gives every node the image and applies the manifests. Resolves when all agents are ready. */
+export async function installManx(cluster: Cluster): Promise<void> {
+  await importManx(cluster);
   await cluster.api.kubectl(['apply', '--server-side', '-k', `${root}test/lab/kubernetes/dual-stack`]);
   await configureManx(cluster);
   await agentsReady(cluster);
+}
+
+/** Gives every node the image of this version, and builds it if this run has not yet. @returns the image's name */
+export async function importManx(cluster: Cluster, tag = version): Promise<string> {
+  const folder = `/run/lab/image-${tag}`;
+  const archive = `${folder}/manx.oci.tar`;
+  const isThere = await access(archive).then(
+    () => true,
+    () => false,
+  );
+  const flags = ['--no-gzip', '--version', tag, '--out', folder];
+  if (!isThere) await run(process.execPath, [`${root}deploy/image/build.ts`, ...flags]);
+  const reference = `localhost/manx:${tag}`;
+  await cluster.importImage({ reference, archive });
+  return reference;
 }
 
 /** The pools and the peers of the lab; the nodes have their addresses themselves. */
@@ -53,4 +70,29 @@ export async function noTraces(cluster: Cluster): Promise<void> {
       throw new Error(`left behind: ${(await tracesOfPods(cluster)).join('\n')}`, { cause: error });
     },
   );
+}
+
+export interface TracesOfManx {
+  readonly routes: readonly string[];
+  readonly tables: readonly string[];
+  readonly links: readonly string[];
+  readonly files: readonly string[];
+}
+
+/** What a node has of Manx. */
+export async function tracesOfManx(node: ClusterNode): Promise<TracesOfManx> {
+  const { host } = node;
+  const lines = (text: string): string[] => text.split('\n').filter((line) => line.trim() !== '');
+  const routes = ['-4', '-6'].map((family) => host.ip(`${family} route show table all proto ${PROTOCOL}`));
+  const links = lines(await host.ip('-br link')).flatMap((line) => /^cali[0-9a-f]{11}/.exec(line)?.[0] ?? []);
+  const { stdout: tables } = await host.run('nft', ['list', 'tables']);
+  const places = ['/etc/cni/net.d/10-manx.conflist', '/opt/cni/bin/manx', '/opt/manx', '/run/manx', '/var/lib/manx'];
+  // ls names those that are there, and ends with an error for the others.
+  const { stdout: files } = await node.run('ls', ['-d', ...places], { mayFail: true });
+  return {
+    routes: (await Promise.all(routes)).flatMap(lines),
+    tables: lines(tables).filter((line) => line.endsWith(' manx')),
+    links,
+    files: lines(files),
+  };
 }
