@@ -122,7 +122,7 @@ class FileConnection implements Connection {
     const access = {
       origin: server.origin,
       prefix: server.pathname.replace(/\/$/, ''),
-      headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      headers: token === undefined ? headers : { ...withoutAuthorization(headers), authorization: `Bearer ${token}` },
       dispatcher: unchanged ? this.current!.dispatcher : dispatcher,
     };
     if (unchanged) this.retire(dispatcher);
@@ -188,6 +188,11 @@ async function authentication(
   const dispatcher =
     context.getDispatcher() ?? new Agent({ connect: { keepAlive: true, keepAliveInitialDelay: 30_000 } });
   return { headers: context.getHeaders(), dispatcher };
+}
+
+/** Names of headers are compared as HTTP does: two of one name would both be sent, and the server believes the first. */
+function withoutAuthorization(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'));
 }
 
 /** Connections stay as long as everything that TLS was made from does. */
