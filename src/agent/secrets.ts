@@ -94,6 +94,6 @@ function passwordIn(secret: KubeObject, key: string, place: string): PasswordRea
 
 function withRemedy(error: string, namespace: string): string {
   return /forbidden/i.test(error)
-    ? `${error} (the agent's service account needs get, list and watch of secrets in ${namespace})`
+    ? `${error} (the agent's service account needs list and watch of secrets in ${namespace})`
     : error;
 }

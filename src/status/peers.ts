@@ -50,7 +50,7 @@ function stateOf(
   const { ready, down, secrets } = count(peer, audience, input);
   const wanted = ready + down.length;
   const holds = {
-    NoMatchingNode: audience.length === 0 ? 'no node is meant by it' : undefined,
+    NoMatchingNode: audience.length === 0 ? `no node is meant by it (${chosenBy(peer)})` : undefined,
     MissingSecret: secrets.length > 1 ? `${secrets.length} nodes, the first: ${secrets[0]}` : secrets[0],
     Conflicting: conflictOf(peer, audiences),
     MissingFilter: missingFilters(peer, input.view),
@@ -144,6 +144,12 @@ function downText(down: readonly DownSession[]): string {
   const [first] = down;
   const more = down.length - 1;
   return `${first!.node}: ${first!.cause}${more > 0 ? `; and ${more} more down` : ''}`;
+}
+
+/** Which nodes it asks for, in its own words. */
+function chosenBy({ spec }: BGPPeer): string {
+  if (spec.node !== undefined) return `node ${spec.node}`;
+  return spec.nodeSelector === undefined ? 'there is none' : `nodeSelector ${spec.nodeSelector}`;
 }
 
 /** Of two BGPPeers for one address and port on one node, one alone gets its session: a global one, else the first. */

@@ -76,7 +76,7 @@ test('a Secret that may not be read says which right is missing', async () => {
   read('bgp', 'tor');
   await until('the refusal is known', () => {
     expect(read('bgp', 'tor')).toEqual({
-      problem: expect.stringMatching(/Forbidden.*needs get, list and watch of secrets in manx-system/),
+      problem: expect.stringMatching(/Forbidden.*needs list and watch of secrets in manx-system/),
     });
     return true;
   });

@@ -111,6 +111,7 @@ describe('a BGPPeer is not ready', () => {
     const state = stateOf(allUp(), { peers: [bgpPeer('tor', { nodeSelector: "rack == 'z'" })], peer: 'tor' });
     expect(conditionOf(state, 'Ready').reason).toBe('NoMatchingNode');
     expect(conditionOf(state, 'NoMatchingNode').status).toBe('True');
+    expect(state.summary).toBe("no node is meant by it (nodeSelector rack == 'z')");
   });
 
   test('when another one has its address on all its nodes, and both say so', () => {
