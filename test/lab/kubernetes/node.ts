@@ -81,11 +81,12 @@ export class ClusterNode implements Place {
 
   /** Runs a command on the node to its end. @throws when it fails, unless mayFail. */
   run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<Outcome> {
-    return run('nsenter', [...this.namespaces(), command, ...args], options);
+    const [program, ...words] = this.prefix;
+    return run(program, [...words, command, ...args], options);
   }
 
   start: Place['start'] = (command, args = [], options = {}) =>
-    spawn('nsenter', [...this.namespaces(), command, ...args], options);
+    spawn(this.prefix[0], [...this.prefix.slice(1), command, ...args], options);
 
   ctr(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     return this.run('ctr', ['-n', 'k8s.io', ...args], options);
@@ -129,8 +130,9 @@ export class ClusterNode implements Place {
     return (await Promise.all(all.map(async (pid) => ((await isAlive(pid)) ? [pid] : [])))).flat();
   }
 
-  private namespaces(): readonly string[] {
-    return ['--target', String(this.machine!.pid), '--mount', '--uts', '--net', '--'];
+  /** What comes before a command to run it on the node as it is booted now. */
+  get prefix(): readonly [string, ...string[]] {
+    return ['nsenter', '--target', String(this.machine!.pid), '--mount', '--uts', '--net', '--'];
   }
 
   private async writeFiles(): Promise<void> {
