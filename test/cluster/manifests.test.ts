@@ -130,6 +130,8 @@ describe.skipIf(reason)(`the agent's account${because(reason)}`, () => {
     ['update', 'services'],
     ['update', 'leases.coordination.k8s.io', 'kube-system'],
     ['update', 'ippools.crd.projectcalico.org'],
+    ['create', 'bgppeers.crd.projectcalico.org'],
+    ['delete', 'noderoutingstatuses.projectmanx.org'],
     ['update', 'caliconodestatuses.crd.projectcalico.org'],
     ['delete', 'bgppeers.crd.projectcalico.org'],
     ['update', 'peeroptions.projectmanx.org'],

@@ -108,11 +108,14 @@ export class LabNode {
     return [this.programs.manxd, ...places, ...own];
   }
 
-  async startAgent(flags: readonly string[] = []): Promise<void> {
+  async startAgent(flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<void> {
     await mkdir(this.run, { recursive: true });
     const log = createWriteStream(`${this.folder}/manxd.log`, { flags: 'a' });
     await once(log, 'open');
-    const started = this.host.start(process.execPath, [...this.command, ...flags], { stdio: ['ignore', log, log] });
+    const started = this.host.start(process.execPath, [...this.command, ...flags], {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...env },
+    });
     started.once('spawn', () => log.close());
     await once(started, 'spawn');
     this.agent = started;
