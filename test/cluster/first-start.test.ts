@@ -56,10 +56,10 @@ function wish(ip: string | undefined, family: 4 | 6): AddressWish {
   return reading.wish;
 }
 
-function follow(store: Store, node: string, ...texts: readonly string[]): Addresses {
+function follow(store: Store, node: string, texts: readonly string[], asNumber?: number): Addresses {
   const wishes = { 4: wish(undefined, 4), 6: wish('autodetect', 6) };
   const interfaces = async () => [{ name: 'eth0', addresses: texts.map(parseInterfaceAddress) }];
-  return cleanup.use(followAddresses({ node, wishes, store, log, interfaces }));
+  return cleanup.use(followAddresses({ node, wishes, asNumber, store, log, interfaces }));
 }
 
 async function annotationsOf(name: string): Promise<Readonly<Record<string, string>>> {
@@ -67,22 +67,26 @@ async function annotationsOf(name: string): Promise<Readonly<Record<string, stri
   return node?.metadata.annotations ?? {};
 }
 
-test.skipIf(reason)(title('an address is found, and written as the annotations that Calico has'), async () => {
-  const addresses = follow(await storeFor('worker-1'), 'worker-1', '10.250.1.11/24', 'fd10:250::11/64');
-  await addresses.settle();
-  await until(
-    'the annotations are there',
-    async () => 'projectcalico.org/IPv6Address' in (await annotationsOf('worker-1')),
-  );
-  expect(await annotationsOf('worker-1')).toEqual({
-    'projectcalico.org/IPv4Address': '10.250.1.11/24',
-    'projectcalico.org/IPv6Address': 'fd10:250::11/64',
-  });
-});
+test.skipIf(reason)(
+  title('an address is found, and written with the AS number as the annotations that Calico has'),
+  async () => {
+    const addresses = follow(await storeFor('worker-1'), 'worker-1', ['10.250.1.11/24', 'fd10:250::11/64'], 64_513);
+    await addresses.settle();
+    await until(
+      'the annotations are there',
+      async () => 'projectcalico.org/IPv6Address' in (await annotationsOf('worker-1')),
+    );
+    expect(await annotationsOf('worker-1')).toEqual({
+      'projectcalico.org/ASNumber': '64513',
+      'projectcalico.org/IPv4Address': '10.250.1.11/24',
+      'projectcalico.org/IPv6Address': 'fd10:250::11/64',
+    });
+  },
+);
 
 test.skipIf(reason)(title('an address that another node has is refused, and its Node keeps silent'), async () => {
   const store = await storeFor('worker-2');
-  const addresses = follow(store, 'worker-2', '10.250.1.11/24');
+  const addresses = follow(store, 'worker-2', ['10.250.1.11/24']);
   await until('it is said', async () => {
     await addresses.settle();
     return addresses.states().some(({ problem }) => problem?.includes('the address of node worker-1 already'));

@@ -115,6 +115,7 @@ describe.skipIf(reason)(`the agent's account${because(reason)}`, () => {
     ['update', 'ipamblocks.crd.projectcalico.org'],
     ['watch', 'ippools.crd.projectcalico.org'],
     ['patch', 'caliconodestatuses.crd.projectcalico.org/status'],
+    ['patch', 'ippools.crd.projectcalico.org/status'],
     ['patch', 'noderoutingstatuses.projectmanx.org'],
   ])('may %s %s', async (verb, resource, namespace?: string) => {
     expect(await may(verb, resource, namespace)).toBe(true);

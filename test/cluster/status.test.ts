@@ -213,6 +213,39 @@ describe.skipIf(reason)(title('when it is there'), () => {
   });
 });
 
+describe.skipIf(reason)(title('an IPPool'), () => {
+  const pool = (name: string, spec: object) => ({ apiVersion: crd, kind: 'IPPool', metadata: { name }, spec });
+  const allocatable = async (name: string): Promise<string | undefined> => {
+    const { status } = await get<{ status?: { conditions?: Record<string, unknown>[] } }>('ippool', name);
+    const found = status?.conditions?.find(({ type }) => type === 'Allocatable');
+    return found && [found['status'], found['reason'], found['message']].join(' ').trim();
+  };
+  const becomes = (name: string, what: string): Promise<unknown> =>
+    soon(`${name} is ${what}`, async () => ((await allocatable(name)) === what ? true : undefined));
+
+  test('says that addresses are given from it, and kubectl get shows that', async () => {
+    await server.apply(pool('pods', { cidr: '10.82.0.0/16' }));
+    await becomes('pods', 'True PoolInForce');
+    const [heads, row] = await table('ippools', 'pods');
+    expect(heads).toContain('ALLOCATABLE');
+    expect(row).toContain('True');
+  });
+
+  test('that is disabled, overlaps an older one or is wrong says that, and why', async () => {
+    await server.apply(pool('pods', { cidr: '10.82.0.0/16', disabled: true }));
+    await becomes('pods', 'False PoolDisabled pods keep the addresses that they have, and get no new ones');
+    await server.apply(
+      pool('again', { cidr: '10.82.1.0/24' }),
+      pool('wrong', { cidr: '10.84.0.0/16', nodeSelector: '(' }),
+    );
+    await becomes('again', 'False PoolOverlaps IPPool pods (10.82.0.0/16) was there before');
+    await soon('the wrong one says why', async () =>
+      (await allocatable('wrong'))?.startsWith('False PoolWrong spec.nodeSelector: '),
+    );
+    await server.kubectl(['delete', 'ippool', '--all']);
+  });
+});
+
 describe.skipIf(reason)(title('a broken password'), () => {
   test('is seen with kubectl get, and with describe', async () => {
     await server.kubectl(['delete', 'secret', '-n', NAMESPACE, 'bgp']);
