@@ -1,5 +1,4 @@
-// manxctl on a cluster: Calico's own objects in a real API server, and what manxctl makes of them. Where CALICOCTL names
-// a calicoctl, that one looks at the same.
+// manxctl on a cluster: Calico's own objects in a real API server, and what manxctl makes of them.
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +14,6 @@ import { lacking } from '../lab/needs.ts';
 
 const reason = lacking('kubernetes', 'etcd', 'openssl');
 const title = (sentence: string): string => (reason === undefined ? sentence : `${sentence} (skipped: ${reason})`);
-const calicoctl = process.env['CALICOCTL'];
 const program = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const fixtures = new URL('../fixtures/calico/', import.meta.url);
 let server: ApiServer;
@@ -305,49 +303,3 @@ describe.skipIf(reason)(title('manxctl on a cluster'), () => {
     expect([nobody.code, nobody.stderr]).toEqual([3, expect.stringContaining('127.0.0.1:1')]);
   });
 });
-
-describe.skipIf(reason ?? (calicoctl === undefined ? 'CALICOCTL names no calicoctl' : undefined))(
-  calicoctl === undefined ? 'the real calicoctl (skipped: CALICOCTL names none)' : 'the real calicoctl',
-  () => {
-    const ask = (...words: string[]): Promise<Outcome> =>
-      run(calicoctl!, [...words, '--allow-version-mismatch'], {
-        mayFail: true,
-        env: { ...process.env, DATASTORE_TYPE: 'kubernetes', KUBECONFIG: server.kubeconfig },
-      });
-
-    test.each(['bgppeer', 'bgpconfig', 'ippool', 'ipreservation', 'node', 'clusterinformation'])(
-      'gets %s',
-      async (kind) => {
-        const { code, stdout } = await ask('get', kind, '-o', 'yaml');
-        expect([code, stdout]).toEqual([0, expect.stringContaining('projectcalico.org/v3')]);
-      },
-    );
-
-    test('applies an IPPool and a BGPPeer, which manxctl then shows', async () => {
-      const file = join(folder, 'calicos.yaml');
-      await writeFile(
-        file,
-        `apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: calicos}
-spec: {cidr: 10.99.0.0/24, blockSize: 29}
----
-apiVersion: projectcalico.org/v3
-kind: BGPPeer
-metadata: {name: calicos}
-spec: {peerIP: 10.250.1.99, asNumber: 65099}
-`,
-      );
-      expect((await ask('apply', '-f', file)).code).toBe(0);
-      const { stdout } = await manxctl('get ippool/calicos bgppeer/calicos');
-      expect(stdout).toMatch(/10\.99\.0\.0\/24[^]*10\.250\.1\.99/);
-      expect((await ask('delete', '-f', file)).code).toBe(0);
-    });
-
-    test('shows and checks IPAM after manxctl has changed it', async () => {
-      await manxctl('ipam release --ip 10.82.0.72 --force');
-      expect((await ask('ipam', 'show', '--show-blocks')).stdout).toContain('10.82.0.72/29');
-      expect((await ask('ipam', 'check')).stdout).toContain('Check complete');
-    });
-  },
-);
