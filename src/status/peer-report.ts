@@ -5,6 +5,7 @@ import { Loop } from '../agent/loop.ts';
 import type { ClusterView } from '../desired/view.ts';
 import { KubeError, type KubeClient, type KubeObject, type Reflect, type Reflection } from '../kube/port.ts';
 import type { Log } from '../log.ts';
+import type { Condition } from '../resources/types.ts';
 import type { Told } from './concerns.ts';
 import { Events, type Subject } from './events.ts';
 import { type BGPPeerState, type NodeRouting, statusKinds } from './model.ts';
@@ -219,7 +220,10 @@ function turnOf(was: BGPPeerState, is: BGPPeerState): Told | undefined {
 }
 
 function isSameVerdict(a: BGPPeerState, b: BGPPeerState): boolean {
-  const verdict = ({ conditions }: BGPPeerState): string =>
-    JSON.stringify(conditions.map(({ type, status, reason }) => [type, status, reason]));
-  return verdict(a) === verdict(b);
+  return JSON.stringify(a.conditions.map(verdict)) === JSON.stringify(b.conditions.map(verdict));
+}
+
+/** What is said of readiness counts sessions; what is said of one cause is what somebody has to do. */
+function verdict({ type, status, reason, message }: Condition): unknown {
+  return { type, status, reason, ...(type !== 'Ready' && { message: message.replaceAll(/\d+/g, '#') }) };
 }

@@ -39,7 +39,8 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-function tell(name: string, state: string): void {
+/** @param problem what keeps the node from the password: there is no session then. */
+function tell(name: string, state: string, problem?: string): void {
   const session = { name: 'tor', bgpPeer: 'tor', state, since: '2026-11-21T11:00:00Z', families: [] };
   kube.put(
     { plural: 'noderoutingstatuses' },
@@ -47,7 +48,11 @@ function tell(name: string, state: string): void {
       apiVersion: 'projectmanx.org/v1',
       kind: 'NodeRoutingStatus',
       metadata: { name },
-      status: { sessions: [session], troubles: [] },
+      status: {
+        sessions: problem === undefined ? [session] : [],
+        troubles:
+          problem === undefined ? [] : [{ kind: 'BGPPeer', name: 'tor', path: 'spec.password', message: problem }],
+      },
     },
   );
 }
@@ -73,6 +78,15 @@ test('the first session that goes down is written within two seconds', async () 
   tell('worker-7', 'Active');
   await pass(2000);
   expect(said()?.sessionsUp).toBe('29/30');
+});
+
+test('what has to be done is written within two seconds, also when it turns out to be something else', async () => {
+  tell('worker-7', 'Idle', 'Secret bgp cannot be read: not listed yet');
+  await pass(2000);
+  expect(said()?.summary).toBe('Secret bgp cannot be read: not listed yet');
+  tell('worker-7', 'Idle', 'Secret bgp does not exist');
+  await pass(2000);
+  expect(said()?.summary).toBe('Secret bgp does not exist');
 });
 
 test('a BGPPeer that is not ready any more is an Event of it', async () => {
@@ -120,7 +134,7 @@ test('what a node has said counts no more when nothing has been heard of it for 
 
 test('what is said of a BGPPeer goes with it', async () => {
   peers = [];
-  await pass(11_000);
+  await pass(13_000);
   expect(kube.all('bgppeerstatuses')).toEqual([]);
 });
 
