@@ -136,10 +136,11 @@ class Proxy implements Faults {
 
   async halfOpen(): Promise<void> {
     await this.silence();
+    const clients = [...this.sockets.keys()];
     const ends = [...this.sockets.values()].map((socket) => once(socket, 'close'));
     this.reset(); // the reset is lost with all other packets
     await Promise.all(ends);
-    await this.heal();
+    await this.silence(acknowledgementsOf(clients));
   }
 
   async heal(): Promise<void> {
@@ -159,10 +160,15 @@ class Proxy implements Faults {
     return `faults-${this.server.address.replaceAll('.', '-')}-${this.port}`;
   }
 
-  private async silence(): Promise<void> {
-    const here = (end: 's' | 'd'): string => `ip ${end}addr ${this.server.address} tcp ${end}port ${this.port} drop`;
-    const chain = `chain input {\ntype filter hook input priority 0\n${here('s')}\n${here('d')}\n}`;
-    await run('nft', ['-f', '-'], { input: `table ip ${this.table} {\n${chain}\n}\n` });
+  /** Drops all packets from and to here, or those to here that fit one of the given matches. */
+  private async silence(matches?: readonly string[]): Promise<void> {
+    const { address } = this.server;
+    const here = (end: 's' | 'd'): string => `ip ${end}addr ${address} tcp ${end}port ${this.port}`;
+    const dropped = matches?.map((match) => `${here('d')} ${match}`) ?? [here('s'), here('d')];
+    const rules = dropped.map((match) => `${match} drop\n`).join('');
+    const chain = `chain input {\ntype filter hook input priority 0\n${rules}}`;
+    const anew = `table ip ${this.table} {}\ndelete table ip ${this.table}\n`;
+    await run('nft', ['-f', '-'], { input: `${anew}table ip ${this.table} {\n${chain}\n}\n` });
   }
 
   private serve(asked: IncomingMessage, answer: ServerResponse): void {
@@ -217,6 +223,14 @@ class Proxy implements Faults {
     this.watches.add(watch);
     watch.once('close', () => this.watches.delete(watch));
   }
+}
+
+/**
+ * What clients send without having something to say, by their ports: a belated acknowledgement would be answered by a
+ * reset, and tell what nobody must know. 54 octets are the headers, with a time stamp and the octet of a probe.
+ */
+function acknowledgementsOf(ports: readonly number[]): string[] {
+  return ports.length === 0 ? [] : [`tcp sport { ${ports.join(', ')} } ip length < 54`];
 }
 
 function isMeant(which: Which, seen: Seen): boolean {
