@@ -117,7 +117,7 @@ describe.skipIf(reason)(title('the server'), () => {
 
   test('has an answer for kubectl get of every kind', async () => {
     const { stdout } = await server.kubectl(['get', 'ippools,bgpp,affinity,nrs', '-o', 'wide']);
-    expect(stdout).toMatch(/NAME +CIDR +BLOCK +NAT +DISABLED +NODES +USES +AGE/);
+    expect(stdout).toMatch(/NAME +CIDR +BLOCK +NAT +DISABLED +NODES +ALLOCATABLE +USES +AGE/);
     expect(stdout).toMatch(/pods-v4 +10\.82\.0\.0\/24 +29 +true/);
     expect(stdout).toMatch(/tor-a +10\.250\.1\.254:1179 +65001/);
     await server.kubectl(['get', 'manx']);
