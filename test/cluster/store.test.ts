@@ -160,6 +160,13 @@ describe.skipIf(reason)(title('every kind'), () => {
   });
 });
 
+const { now } = Date;
+let endSlowness: (() => void) | undefined;
+afterEach(() => {
+  Date.now = now;
+  endSlowness?.();
+});
+
 const faultsBetween: readonly [string, () => Promise<() => unknown>][] = [
   [
     'every connection is reset',
@@ -219,6 +226,27 @@ const faultsBetween: readonly [string, () => Promise<() => unknown>][] = [
     async () => {
       await faults.halfOpen();
       return () => faults.heal();
+    },
+  ],
+  [
+    'every answer comes late',
+    async () => {
+      // To the end: what is there now is seen through it.
+      endSlowness = faults.misbehave('all', { do: 'delay', milliseconds: 3000 });
+      faults.endWatches();
+      return () => undefined;
+    },
+  ],
+  [
+    'the clock steps a day forward, and then two days back',
+    async () => {
+      const day = 86_400_000;
+      Date.now = () => now() + day;
+      faults.endWatches();
+      return () => {
+        Date.now = () => now() - day;
+        faults.endWatches();
+      };
     },
   ],
   [
