@@ -313,13 +313,8 @@ export class FamilyTable {
       for (; left && (isFirst || !isTimeUp()); isFirst = false) left = group.catchUp(member);
       more ||= left;
       // Next time it is another one's turn.
-      if (left) this.moveToEnd(member, group);
+      if (left && this.groupOf.delete(member)) this.groupOf.set(member, group);
     }
     return more;
-  }
-
-  private moveToEnd(member: Member, group: UpdateGroup): void {
-    this.groupOf.delete(member);
-    this.groupOf.set(member, group);
   }
 }

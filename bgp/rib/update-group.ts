@@ -134,9 +134,11 @@ export class UpdateGroup {
     this.forgetChanges();
   }
 
-  /** Sends a member that is behind the next of what it missed. @returns whether there is more that it could take now. */
+  /**
+   * Sends a member that is behind, and does not wait, the next of what it missed; not while the group is filling.
+   * @returns whether there is more that it could take now.
+   */
   catchUp(member: Member): boolean {
-    if (member.waiting || this.isFilling()) return false;
     const { packer } = this;
     member.take(batch, this.slots.end, (slot, told) => {
       const now = this.announcedTo(member.peer.index, slot);
