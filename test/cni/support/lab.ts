@@ -181,3 +181,8 @@ export async function createPod(name: string, containerId = `c0ffee-${name}`): P
   const host = await createHost(name);
   return { name, containerId, host, netns: host.netns, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
 }
+
+/** Without the lengths. */
+export function addressesOf(result: AddResult): string[] {
+  return result.ips.map(({ address }) => address.split('/')[0]!);
+}
