@@ -1,11 +1,11 @@
 // Says of each IPPool whether addresses are given from it: the work of the one agent that holds the Lease, where the
 // definition of the kind has a status (Calico's of 3.30 and later, and ours).
 import { Loop } from '../agent/loop.ts';
-import { KubeError, type KubeClient, type Reflect, type Reflection, type ResourcePath } from '../kube/port.ts';
+import { KubeError, type KubeClient, type Reflect, type ResourcePath } from '../kube/port.ts';
 import type { Log } from '../log.ts';
 import type { Condition } from '../resources/types.ts';
-import { servedAt } from './calico-group.ts';
 import { type Configured, type PoolObject, poolConditions } from './pools.ts';
+import { ServedKind } from './served.ts';
 
 export interface PoolReportOptions {
   readonly client: Pick<KubeClient, 'read' | 'patch'>;
@@ -20,10 +20,7 @@ export interface PoolReport extends AsyncDisposable {
   readonly loops: readonly Loop[];
 }
 
-const PLURAL = 'ippools';
 const LOOK_EVERY_MS = 10_000;
-/** Definitions without a status are asked for again seldom: they may get one. */
-const DISCOVER_EVERY_MS = 600_000;
 
 export function openPoolReport(options: PoolReportOptions): PoolReport {
   const reporter = new PoolReporter(options);
@@ -33,11 +30,13 @@ export function openPoolReport(options: PoolReportOptions): PoolReport {
 class PoolReporter {
   readonly loop: Loop;
   private readonly options: PoolReportOptions;
-  private pools: { readonly path: ResourcePath; readonly objects: Reflection<PoolObject> } | undefined;
-  private discoveredAt = -Infinity;
+  private readonly pools: ServedKind<PoolObject>;
 
   constructor(options: PoolReportOptions) {
     this.options = options;
+    const { client, reflect } = options;
+    const onChange = (): void => this.loop.look();
+    this.pools = new ServedKind({ client, reflect, resource: 'ippools/status', onChange });
     this.loop = new Loop({
       doing: 'saying which IPPools addresses are given from',
       log: options.log,
@@ -50,38 +49,19 @@ class PoolReporter {
 
   async close(): Promise<void> {
     await this.loop.close();
-    await this.forget();
+    await this.pools.forget();
   }
 
   private async report(): Promise<void> {
-    if (!this.options.lease.held) return this.forget();
-    await this.discover();
+    // Whoever does not hold the Lease follows nothing.
+    if (!this.options.lease.held) return this.pools.forget();
+    const pools = await this.pools.follow();
     const configured = this.options.configured();
-    if (this.pools === undefined || configured === undefined) return;
-    const { path, objects } = this.pools;
-    for (const pool of objects.all()) {
+    if (pools === undefined || configured === undefined) return;
+    for (const pool of pools.objects.all()) {
       const conditions = poolConditions(pool, configured, Date.now());
-      if (conditions !== undefined) await this.write(path, pool, conditions);
+      if (conditions !== undefined) await this.write(pools.path, pool, conditions);
     }
-  }
-
-  private async discover(): Promise<void> {
-    if (this.pools !== undefined || performance.now() - this.discoveredAt < DISCOVER_EVERY_MS) return;
-    const group = await servedAt(this.options.client, `${PLURAL}/status`);
-    this.discoveredAt = performance.now();
-    if (group === undefined) return;
-    const path = { ...group, plural: PLURAL };
-    const objects = this.options.reflect<PoolObject>(path);
-    objects.watch(() => this.loop.look());
-    this.pools = { path, objects };
-  }
-
-  /** Whoever does not hold the Lease follows nothing. */
-  private async forget(): Promise<void> {
-    const { pools } = this;
-    this.pools = undefined;
-    this.discoveredAt = -Infinity;
-    await pools?.objects[Symbol.asyncDispose]();
   }
 
   private async write(path: ResourcePath, pool: PoolObject, conditions: readonly Condition[]): Promise<void> {
