@@ -9,7 +9,7 @@ import { handleName } from '../../resources/index.ts';
 import { durationText } from '../../text.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../exit.ts';
-import { type Allocation, type ClusterData, examine, readCluster } from '../ipam-examination.ts';
+import { type Allocation, type ClusterData, type Examination, examine, readCluster } from '../ipam-examination.ts';
 import {
   type LeakedAddress,
   type LeakedHandle,
@@ -106,8 +106,10 @@ async function releaseReported(
   if (unlessForced.length > 0) context.warn(['the report does not fit, and is used all the same:', ...unlessForced]);
   const leaks = commonLeaks(reports);
   const data = await readCluster(target);
-  const addresses = await freeAddresses(target, leaks.addresses, data, context.now());
-  const handles = await deleteHandles(target, leaks.handles, data);
+  const examination = examine(data, []);
+  const judge = judging(examination, data.workloads, context.now());
+  const addresses = await freeAddresses(target, leaks.addresses, judge);
+  const handles = await deleteHandles(target, leaks.handles, examination, data);
   context.show({ addresses, handles }, () => renderVerdicts(addresses, handles));
 }
 
@@ -128,13 +130,7 @@ function unfit(always: readonly string[], unlessForced: readonly string[]): CliE
   ]);
 }
 
-async function freeAddresses(
-  { store }: InStore,
-  leaks: readonly LeakedAddress[],
-  data: ClusterData,
-  now: number,
-): Promise<Verdict[]> {
-  const judge = judging(data, now);
+async function freeAddresses({ store }: InStore, leaks: readonly LeakedAddress[], judge: Judge): Promise<Verdict[]> {
   const judged = leaks.map((leak) => ({ leak, whyNot: judge(leak) }));
   const mayGo = judged.filter(({ whyNot }) => whyNot === undefined).map(({ leak }) => leak);
   // What was said of it is looked at once more in the write itself.
@@ -152,17 +148,16 @@ async function freeAddresses(
 /** A pod gets its address some time before it tells of it. */
 const YOUNG_MS = 5 * 60_000;
 
-/** Why an address that was leaked may not be released now; undefined when it may. Pure. */
-export function judging(data: ClusterData, now: number): (leak: LeakedAddress) => string | undefined {
-  const { allocations, tunnels, keptAside } = examine(data, []);
+/** Why an address that was leaked may not be released now; undefined when it may. */
+type Judge = (leak: LeakedAddress) => string | undefined;
+
+function judging({ allocations, tunnels, keptAside }: Examination, workloads: readonly Workload[], now: number): Judge {
   const given = new Map(allocations.map((one) => [one.address, one]));
   const users = new Map([
     ...[...tunnels, ...keptAside].map(({ address, by }) => [address, by] as const),
-    ...data.workloads.flatMap((pod) => pod.addresses.map((address) => [address, podText(pod)] as const)),
+    ...workloads.flatMap((pod) => pod.addresses.map((address) => [address, podText(pod)] as const)),
   ]);
-  const silent = new Map(
-    data.workloads.filter(({ addresses }) => addresses.length === 0).map((pod) => [podText(pod), pod]),
-  );
+  const silent = new Map(workloads.filter(({ addresses }) => addresses.length === 0).map((pod) => [podText(pod), pod]));
   return ({ address, handle, sequence }) => {
     const present = given.get(address);
     if (present === undefined || present.resting) return 'given back already';
@@ -191,10 +186,11 @@ function podText({ namespace, pod }: Pick<Workload, 'namespace' | 'pod'>): strin
 async function deleteHandles(
   { store }: InStore,
   leaks: readonly LeakedHandle[],
+  { orphanHandles }: Examination,
   data: ClusterData,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
-  const orphans = new Map(examine(data, []).orphanHandles.map((one) => [one.metadata.name, one]));
+  const orphans = new Map(orphanHandles.map((one) => [one.metadata.name, one]));
   const all = new Set(data.handles.map(({ metadata }) => metadata.name));
   for (const { id, uid, revision } of leaks) {
     const orphan = orphans.get(handleName(id));
