@@ -17,6 +17,7 @@ import {
 } from '#ip';
 import type { IPPool } from '../resources/types.ts';
 import { matches, parseSelector } from '../resources/selector.ts';
+import { creationOrder } from '../resources/together.ts';
 
 /** What pools are asked for, and by whom. */
 export interface PoolQuery {
@@ -146,8 +147,7 @@ function overlapOf(pool: IPPool, pools: readonly IPPool[]): string | undefined {
 }
 
 function isElder({ metadata: a }: IPPool, { metadata: b }: IPPool): boolean {
-  // As in together.ts: what has no time of creation is only about to be made.
-  const [madeA = '~', madeB = '~'] = [a.creationTimestamp, b.creationTimestamp];
+  const [madeA, madeB] = [creationOrder(a), creationOrder(b)];
   return madeA === madeB ? a.name < b.name : madeA < madeB;
 }
 

@@ -8,7 +8,7 @@ import type { Path } from './read.ts';
 import { unknownCommunities } from './schemas/bgp.ts';
 import { matches, parseSelector } from './selector.ts';
 import { suggestion } from './suggest.ts';
-import type { BGPPeer, Kind, Kinds, PeerOptions } from './types.ts';
+import type { BGPPeer, Kind, Kinds, Metadata, PeerOptions } from './types.ts';
 
 /** A resource and where it stands; a bare resource will do where there are no files. */
 export interface Located<K extends Kind = Kind> {
@@ -71,11 +71,15 @@ function roughly<K extends Kind>(wrong: readonly Wrong[], kind: K): Known<K>[] {
   );
 }
 
+/** Sorts as things were made; what is about to be made comes last. */
+export function creationOrder({ creationTimestamp }: Pick<Metadata, 'creationTimestamp'>): string {
+  return creationTimestamp ?? '~';
+}
+
 /** As they stand in the files, or else were made: of two that do not go together the later one is reported. */
 function inPlace<K extends Kind>(known: readonly Known<K>[]): Known<K>[] {
   const place = ({ where = {} }: Known<K>): [string, number] => [where.file ?? '', where.line ?? 0];
-  // What is about to be made comes last.
-  const made = ({ resource }: Known<K>): string => resource.metadata.creationTimestamp ?? '~';
+  const made = ({ resource }: Known<K>): string => creationOrder(resource.metadata);
   return [...known].sort((a, b) => {
     const [[fileA, lineA], [fileB, lineB]] = [place(a), place(b)];
     if (fileA !== fileB) return fileA < fileB ? -1 : 1;
