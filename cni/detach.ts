@@ -10,7 +10,7 @@ export async function detach(call: Call, around: Surroundings): Promise<void> {
   await alone(call.key, around, async () => {
     const record = await around.records.get(call.key);
     if (record !== undefined) await detachRecorded(record, around, call.at);
-    // A runtime asks two or three times. That nothing is left is known, and need not be asked of the datastore again.
+    // A runtime may ask again. That nothing is left is known, and need not be asked of the datastore.
     else if (!around.undone.has(lockName(call.key))) await detachUnrecorded(call, around);
   });
 }

@@ -165,8 +165,11 @@ async function endWithin(all: AsyncDisposable, kube: Kube | undefined, log: Log)
     log.warn({ server: kube.server }, 'stopping takes long: the API server is not waited for any more');
     kube.giveUp();
   }, LAST_WORDS_MS);
-  await all[Symbol.asyncDispose]();
-  clearTimeout(patience);
+  try {
+    await all[Symbol.asyncDispose]();
+  } finally {
+    clearTimeout(patience);
+  }
 }
 
 /** One Lease for all that one agent does for the whole cluster. */
